@@ -1,0 +1,51 @@
+// Reads what an image says of itself. Input: untrusted.
+//
+// The format is the spec's word and never probed: bytes that look like another
+// format change nothing. Nothing that a header names is ever opened: an image
+// that refers to another file is refused.
+#ifndef INNKEEPER_AGENT_IMAGE_HEADER_PARSER_H_
+#define INNKEEPER_AGENT_IMAGE_HEADER_PARSER_H_
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/guest/guest_spec.h"
+
+namespace innkeeper {
+
+// What is needed of an image to use it.
+struct ImageInfo {
+  DiskFormat format = DiskFormat::kRaw;
+  // The disk's size as the guest sees it.
+  int64_t virtual_bytes = 0;
+  // What the file takes now, holes included.
+  int64_t file_bytes = 0;
+  // Of qcow2 alone: 2 or 3, and the exponent of the cluster size.
+  int32_t version = 0;
+  int32_t cluster_bits = 0;
+};
+
+inline constexpr int64_t kMaxVirtualBytes = int64_t{64} << 40;
+
+// Reads the image in `fd`, a regular file or block device open for reading, as
+// `format`; at most 64 KiB of it, from the start, by pread(2). Blocks on the
+// disk. `name` is for messages: "pools/p/volumes/v".
+//
+// FAILED_PRECONDITION (IMAGE_UNSUPPORTED), with the reason and the way out: not
+// a qcow2 image though `format` says so; it has a backing file, an external
+// data file, encryption, a feature that is not known, or is marked corrupt; its
+// sizes are absurd or its tables lie outside of the file; a raw image that is
+// empty or no multiple of 512 bytes. UNAVAILABLE (SYSTEM_ERROR): it cannot be
+// read.
+absl::StatusOr<ImageInfo> ReadImageInfo(int fd, DiskFormat format,
+                                        absl::string_view name);
+
+// The same for the first bytes of a qcow2 file that is `file_bytes` long.
+absl::StatusOr<ImageInfo> ParseQcow2Header(absl::string_view bytes,
+                                           int64_t file_bytes,
+                                           absl::string_view name);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_IMAGE_HEADER_PARSER_H_
