@@ -1,0 +1,266 @@
+#include "agent/guest/guest_spec.h"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "agent/guest/volume_name.h"
+#include "base/error.h"
+#include "base/reason.h"
+
+namespace innkeeper {
+namespace {
+
+constexpr int64_t kMebibyte = int64_t{1} << 20;
+// What virtio-blk can tell the guest.
+constexpr size_t kMaxSerial = 20;
+constexpr size_t kMaxLabelKey = 63;
+constexpr size_t kMaxLabelValue = 128;
+constexpr size_t kMaxMachineType = 32;
+
+bool IsDigits(absl::string_view text) {
+  for (const char c : text) {
+    if (!absl::ascii_isdigit(static_cast<unsigned char>(c))) return false;
+  }
+  return !text.empty();
+}
+
+bool IsPrintable(absl::string_view text) {
+  for (const char c : text) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) return false;
+  }
+  return true;
+}
+
+bool IsMachineType(Machine machine, absl::string_view type) {
+  if (type.size() > kMaxMachineType) return false;
+  if (machine == Machine::kMicrovm) return type == "microvm";
+  if (!absl::ConsumePrefix(&type, "pc-q35-")) return false;
+  const std::vector<absl::string_view> version = absl::StrSplit(type, '.');
+  return (version.size() == 2 || version.size() == 3) && IsDigits(version[0]) &&
+         IsDigits(version[1]) && IsDigits(version.back());
+}
+
+bool IsLabelKey(absl::string_view key) {
+  if (key.empty() || key.size() > kMaxLabelKey) return false;
+  if (!absl::ascii_islower(static_cast<unsigned char>(key.front()))) {
+    return false;
+  }
+  for (const char c : key) {
+    if (!absl::ascii_islower(static_cast<unsigned char>(c)) &&
+        !absl::ascii_isdigit(static_cast<unsigned char>(c)) && c != '_' &&
+        c != '.' && c != '-') {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Collects faults under one prefix.
+class Faults {
+ public:
+  explicit Faults(absl::string_view prefix) : prefix_(prefix) {}
+
+  void Add(absl::string_view field, absl::string_view description) {
+    found_.push_back({prefix_.empty() ? std::string(field)
+                                      : absl::StrCat(prefix_, ".", field),
+                      std::string(description)});
+  }
+  std::vector<FieldViolation> Take() { return std::move(found_); }
+
+ private:
+  const std::string prefix_;
+  std::vector<FieldViolation> found_;
+};
+
+void CheckVolume(const VolumeName& name, absl::string_view field,
+                 Faults& faults) {
+  if (!IsPoolOrVolumeId(name.pool) || !IsPoolOrVolumeId(name.volume)) {
+    faults.Add(field,
+               "must be pools/{pool}/volumes/{volume}, both of letters, "
+               "digits, '_', '.' and '-', beginning with a letter or digit");
+  }
+}
+
+void CheckMachine(const GuestSpec& spec, Faults& faults) {
+  if (spec.machine != Machine::kQ35 && spec.machine != Machine::kMicrovm) {
+    faults.Add("machine", "must be q35 or microvm");
+  } else if (!spec.machine_type.empty() &&
+             !IsMachineType(spec.machine, spec.machine_type)) {
+    faults.Add("machine_type",
+               spec.machine == Machine::kQ35
+                   ? "must be a version of q35, such as pc-q35-7.2, or empty"
+                   : "must be microvm, which has no versions, or empty");
+  }
+  if (spec.accel != Accel::kAuto && spec.accel != Accel::kKvm &&
+      spec.accel != Accel::kTcg) {
+    faults.Add("accel", "must be auto, kvm or tcg");
+  }
+  if (spec.vcpu_count < 1 || spec.vcpu_count > kMaxVcpus) {
+    faults.Add("vcpu_count", absl::StrCat("must be 1 to ", kMaxVcpus, ", not ",
+                                          spec.vcpu_count));
+  }
+  if (spec.memory_bytes < kMinMemoryBytes ||
+      spec.memory_bytes > kMaxMemoryBytes ||
+      spec.memory_bytes % kMebibyte != 0) {
+    faults.Add("memory_bytes",
+               absl::StrCat("must be a multiple of 1 MiB from ",
+                            kMinMemoryBytes, " (16 MiB) to ", kMaxMemoryBytes,
+                            " (1 TiB), not ", spec.memory_bytes));
+  }
+}
+
+void CheckDisk(const GuestSpec& spec, size_t index, Faults& faults) {
+  const DiskSpec& disk = spec.disks[index];
+  const std::string field = absl::StrCat("disks[", index, "]");
+  CheckVolume(disk.volume, absl::StrCat(field, ".volume"), faults);
+  if (disk.format != DiskFormat::kRaw && disk.format != DiskFormat::kQcow2) {
+    faults.Add(absl::StrCat(field, ".format"), "must be raw or qcow2");
+  }
+  if (disk.mode != DiskMode::kReadOnly && disk.mode != DiskMode::kReadWrite &&
+      disk.mode != DiskMode::kEphemeral) {
+    faults.Add(absl::StrCat(field, ".mode"),
+               "must be read_only, read_write or ephemeral");
+  }
+  // The characters of a volume's id: safe in any guest's device names.
+  if (!disk.serial.empty() &&
+      (disk.serial.size() > kMaxSerial || !IsPoolOrVolumeId(disk.serial))) {
+    faults.Add(absl::StrCat(field, ".serial"),
+               "must be at most 20 letters, digits, '_', '.' and '-', "
+               "beginning with a letter or digit");
+  }
+  for (size_t other = 0; other < index; ++other) {
+    if (!(spec.disks[other].volume == disk.volume)) continue;
+    if (disk.mode == DiskMode::kReadWrite ||
+        spec.disks[other].mode == DiskMode::kReadWrite) {
+      faults.Add(absl::StrCat(field, ".volume"),
+                 absl::StrCat("is also disks[", other,
+                              "].volume; a volume that is read_write for one "
+                              "disk cannot be used by another"));
+      break;
+    }
+  }
+}
+
+void CheckKernel(const GuestSpec& spec, Faults& faults) {
+  if (spec.kernel.has_value()) CheckVolume(*spec.kernel, "kernel", faults);
+  if (spec.initrd.has_value()) {
+    CheckVolume(*spec.initrd, "initrd", faults);
+    if (!spec.kernel.has_value()) faults.Add("initrd", "needs a kernel");
+  }
+  const absl::string_view line = spec.kernel_command_line;
+  if (!line.empty() && !spec.kernel.has_value()) {
+    faults.Add("kernel_command_line", "needs a kernel");
+  }
+  if (line.size() > kMaxKernelCommandLine) {
+    faults.Add("kernel_command_line",
+               absl::StrCat("must have at most ", kMaxKernelCommandLine,
+                            " bytes, not ", line.size()));
+  } else if (!IsPrintable(line)) {
+    faults.Add("kernel_command_line", "must be printable ASCII in one line");
+  }
+}
+
+void CheckLabels(const GuestSpec& spec, Faults& faults) {
+  if (spec.labels.size() > kMaxLabels) {
+    faults.Add("labels", absl::StrCat("must be at most ", kMaxLabels, ", not ",
+                                      spec.labels.size()));
+    return;
+  }
+  for (const auto& [key, value] : spec.labels) {
+    if (!IsLabelKey(key)) {
+      faults.Add("labels",
+                 "each key must be 1 to 63 lower-case letters, digits, '_', "
+                 "'.' and '-', beginning with a letter");
+    } else if (value.size() > kMaxLabelValue || !IsPrintable(value)) {
+      faults.Add(absl::StrCat("labels[", key, "]"),
+                 "must be at most 128 bytes of printable ASCII");
+    }
+  }
+}
+
+}  // namespace
+
+bool operator==(const GuestSpec& a, const GuestSpec& b) {
+  return a.machine == b.machine && a.machine_type == b.machine_type &&
+         a.accel == b.accel && a.vcpu_count == b.vcpu_count &&
+         a.memory_bytes == b.memory_bytes && a.disks == b.disks &&
+         a.kernel == b.kernel && a.initrd == b.initrd &&
+         a.kernel_command_line == b.kernel_command_line &&
+         a.labels == b.labels && a.start_paused == b.start_paused;
+}
+
+std::vector<FieldViolation> FindFaults(const GuestSpec& spec,
+                                       absl::string_view prefix) {
+  Faults faults(prefix);
+  CheckMachine(spec, faults);
+  if (spec.disks.size() > kMaxDisks) {
+    faults.Add("disks", absl::StrCat("must be at most ", kMaxDisks, ", not ",
+                                     spec.disks.size()));
+  } else {
+    for (size_t i = 0; i < spec.disks.size(); ++i) CheckDisk(spec, i, faults);
+  }
+  CheckKernel(spec, faults);
+  CheckLabels(spec, faults);
+  return faults.Take();
+}
+
+absl::Status ValidateGuestSpec(const GuestSpec& spec,
+                               absl::string_view prefix) {
+  const std::vector<FieldViolation> faults = FindFaults(spec, prefix);
+  if (faults.empty()) return absl::OkStatus();
+  Error error(
+      absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
+      absl::StrCat(
+          "the guest's spec has ", faults.size(),
+          faults.size() == 1 ? " fault: " : " faults: ",
+          absl::StrJoin(
+              faults, "; ", [](std::string* out, const FieldViolation& fault) {
+                absl::StrAppend(out, fault.field, " ", fault.description);
+              })));
+  for (const FieldViolation& fault : faults) {
+    error.Field(fault.field, fault.description);
+  }
+  return error;
+}
+
+absl::string_view ToString(Machine machine) {
+  return machine == Machine::kMicrovm ? "microvm" : "q35";
+}
+
+absl::string_view ToString(Accel accel) {
+  switch (accel) {
+    case Accel::kKvm:
+      return "kvm";
+    case Accel::kTcg:
+      return "tcg";
+    case Accel::kAuto:
+      break;
+  }
+  return "auto";
+}
+
+absl::string_view ToString(DiskFormat format) {
+  return format == DiskFormat::kQcow2 ? "qcow2" : "raw";
+}
+
+absl::string_view ToString(DiskMode mode) {
+  switch (mode) {
+    case DiskMode::kReadOnly:
+      return "read_only";
+    case DiskMode::kEphemeral:
+      return "ephemeral";
+    case DiskMode::kReadWrite:
+      break;
+  }
+  return "read_write";
+}
+
+}  // namespace innkeeper
