@@ -1,0 +1,137 @@
+// Every step of a launch, in order, with what it does and why it is there. The
+// launcher and the processes that it makes run through this table; a step that
+// is not in it does not happen.
+#ifndef INNKEEPER_AGENT_LAUNCH_LAUNCH_STEPS_H_
+#define INNKEEPER_AGENT_LAUNCH_LAUNCH_STEPS_H_
+
+#include <cstdint>
+
+namespace innkeeper {
+
+// Who runs a step. kInit is pid 1 of the guest's pid namespace: it builds the
+// jail, forks the process that becomes QEMU and becomes the keeper itself.
+enum class LaunchProcess : uint8_t { kLauncher, kInit, kQemu, kKeeper };
+
+enum class LaunchStep : uint8_t {
+  kCheck,
+  kAllocateUids,
+  kRecordIntent,
+  kMakeGuestDir,
+  kMakeCgroups,
+  kOpenResources,
+  kClone,
+  kEnterCgroups,
+  kRelease,
+  kAwaitGo,
+  kDetachFromHost,
+  kLimitResources,
+  kNameHost,
+  kEnterRoot,
+  kForkQemu,
+  kArrangeQemuFds,
+  kDropToQemu,
+  kListenForMonitors,
+  kExecQemu,
+  kArrangeKeeperFds,
+  kDropToKeeper,
+  kListenForConsole,
+  kExecKeeper,
+  kAwaitExec,
+  kRecordLaunched,
+};
+
+struct LaunchStepInfo {
+  LaunchStep step;
+  LaunchProcess process;
+  const char* name;  // As in errors and failpoints.
+  const char* what;
+  const char* why;
+};
+
+// In the order of LaunchStep. The steps of one process run in this order;
+// kQemu and kKeeper run side by side after kForkQemu.
+inline constexpr LaunchStepInfo kLaunchSteps[] = {
+    {LaunchStep::kCheck, LaunchProcess::kLauncher, "check",
+     "check bounds, the binary, the id and the number of guests",
+     "nothing is made for a plan that cannot work"},
+    {LaunchStep::kAllocateUids, LaunchProcess::kLauncher, "allocate_uids",
+     "take two uids that no live guest and no process has",
+     "QEMU and its keeper share a uid with nobody, not even each other"},
+    {LaunchStep::kRecordIntent, LaunchProcess::kLauncher, "record_intent",
+     "write the journal entry",
+     "a launcher killed from here on undoes the launch when it starts again"},
+    {LaunchStep::kMakeGuestDir, LaunchProcess::kLauncher, "make_guest_dir",
+     "make the guest's directory, manifest, log directory and sockets",
+     "the sockets belong to root and the agent, never to QEMU"},
+    {LaunchStep::kMakeCgroups, LaunchProcess::kLauncher, "make_cgroups",
+     "make a control group in each hierarchy and set the limits",
+     "no process of the guest ever runs without its limits"},
+    {LaunchStep::kOpenResources, LaunchProcess::kLauncher, "open_resources",
+     "open images beneath their pools, make overlays, RAM and pipes",
+     "each open file description belongs to one QEMU, and its locks with it"},
+    {LaunchStep::kClone, LaunchProcess::kLauncher, "clone",
+     "clone3 into new namespaces and the control group, with a pidfd",
+     "there is no moment at which the process is outside of them"},
+    {LaunchStep::kEnterCgroups, LaunchProcess::kLauncher, "enter_cgroups",
+     "write the process into the version 1 hierarchies",
+     "version 1 cannot be entered by clone3; the process still waits"},
+    {LaunchStep::kRelease, LaunchProcess::kLauncher, "release",
+     "tell the process to go on", "only now is it confined by every group"},
+
+    {LaunchStep::kAwaitGo, LaunchProcess::kInit, "await_go",
+     "wait for the launcher's word",
+     "if the launcher is gone the process ends instead"},
+    {LaunchStep::kDetachFromHost, LaunchProcess::kInit, "detach_from_host",
+     "new session, cgroup namespace, default signals, no controlling terminal",
+     "the namespace is rooted in the groups entered above"},
+    {LaunchStep::kLimitResources, LaunchProcess::kInit, "limit_resources",
+     "lower the hard resource limits",
+     "no core file may hold guest memory; limits only ever go down"},
+    {LaunchStep::kNameHost, LaunchProcess::kInit, "name_host",
+     "set the host name to the guest's id", "the host's own name is hidden"},
+    {LaunchStep::kEnterRoot, LaunchProcess::kInit, "enter_root",
+     "build a read-only root and pivot into it",
+     "QEMU sees its libraries, four devices at most, and itself"},
+    {LaunchStep::kForkQemu, LaunchProcess::kInit, "fork_qemu",
+     "make QEMU's process, with a pidfd for the launcher",
+     "QEMU as pid 1 would not die of its own signals"},
+
+    {LaunchStep::kArrangeQemuFds, LaunchProcess::kQemu, "arrange_qemu_fds",
+     "place the planned descriptors and close every other",
+     "a leaked descriptor is a hole in the jail"},
+    {LaunchStep::kDropToQemu, LaunchProcess::kQemu, "drop_to_qemu",
+     "groups, gid, uid, every capability set, securebits, no_new_privs; verify",
+     "groups and gid need the privilege that the uid gives up"},
+    {LaunchStep::kListenForMonitors, LaunchProcess::kQemu,
+     "listen_for_monitors", "listen(2) on the monitors' sockets",
+     "whoever connects is shown the pid and uid of the process that listened"},
+    {LaunchStep::kExecQemu, LaunchProcess::kQemu, "exec_qemu",
+     "execute argv with three environment variables",
+     "the status channel closes by itself: exec worked"},
+
+    {LaunchStep::kArrangeKeeperFds, LaunchProcess::kKeeper,
+     "arrange_keeper_fds", "place the keeper's descriptors, close every other",
+     "above all the images: an open copy would keep their locks"},
+    {LaunchStep::kDropToKeeper, LaunchProcess::kKeeper, "drop_to_keeper",
+     "as drop_to_qemu, to the keeper's uid; bound the size of its files",
+     "QEMU cannot signal or trace the keeper, nor the keeper QEMU"},
+    {LaunchStep::kListenForConsole, LaunchProcess::kKeeper,
+     "listen_for_console", "listen(2) on the console's socket",
+     "as for the monitors"},
+    {LaunchStep::kExecKeeper, LaunchProcess::kKeeper, "exec_keeper",
+     "execute the static keeper by descriptor", "the jail need not contain it"},
+
+    {LaunchStep::kAwaitExec, LaunchProcess::kLauncher, "await_exec",
+     "wait, for a bounded time, until both have executed",
+     "a launch that is answered has a QEMU"},
+    {LaunchStep::kRecordLaunched, LaunchProcess::kLauncher, "record_launched",
+     "complete the journal entry",
+     "from here on a restarted launcher keeps the guest"},
+};
+
+inline constexpr int kLaunchStepCount =
+    sizeof(kLaunchSteps) / sizeof(kLaunchSteps[0]);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_LAUNCH_LAUNCH_STEPS_H_

@@ -1,0 +1,45 @@
+#include "agent/launch/launch_steps.h"
+
+#include <set>
+#include <string>
+
+#include "gtest/gtest.h"
+
+namespace innkeeper {
+namespace {
+
+TEST(LaunchStepsTest, TableIsInTheOrderOfTheEnum) {
+  for (int i = 0; i < kLaunchStepCount; ++i) {
+    EXPECT_EQ(static_cast<int>(kLaunchSteps[i].step), i)
+        << kLaunchSteps[i].name;
+  }
+  EXPECT_EQ(static_cast<int>(LaunchStep::kRecordLaunched),
+            kLaunchStepCount - 1);
+}
+
+TEST(LaunchStepsTest, EveryStepHasItsOwnNameAndSaysWhatAndWhy) {
+  std::set<std::string> names;
+  for (const LaunchStepInfo& info : kLaunchSteps) {
+    EXPECT_TRUE(names.insert(info.name).second) << info.name;
+    EXPECT_FALSE(std::string(info.what).empty()) << info.name;
+    EXPECT_FALSE(std::string(info.why).empty()) << info.name;
+  }
+}
+
+TEST(LaunchStepsTest, NothingIsMadeBeforeItIsWrittenDown) {
+  EXPECT_LT(LaunchStep::kRecordIntent, LaunchStep::kMakeGuestDir);
+  EXPECT_LT(LaunchStep::kRecordIntent, LaunchStep::kMakeCgroups);
+  EXPECT_LT(LaunchStep::kRecordIntent, LaunchStep::kClone);
+}
+
+TEST(LaunchStepsTest, PrivilegeIsDroppedBeforeListenAndExec) {
+  EXPECT_LT(LaunchStep::kLimitResources, LaunchStep::kDropToQemu);
+  EXPECT_LT(LaunchStep::kEnterRoot, LaunchStep::kDropToQemu);
+  EXPECT_LT(LaunchStep::kDropToQemu, LaunchStep::kListenForMonitors);
+  EXPECT_LT(LaunchStep::kDropToQemu, LaunchStep::kExecQemu);
+  EXPECT_LT(LaunchStep::kDropToKeeper, LaunchStep::kListenForConsole);
+  EXPECT_LT(LaunchStep::kDropToKeeper, LaunchStep::kExecKeeper);
+}
+
+}  // namespace
+}  // namespace innkeeper
