@@ -93,8 +93,8 @@ class Watch {
 // may be called on an event loop.
 //
 // Every method may also fail with UNAVAILABLE (STORE_UNAVAILABLE): the store
-// cannot be reached or its disk is full; try again later. INTERNAL: the store
-// is damaged.
+// cannot be reached or its disk is full; try again later. DATA_LOSS
+// (INTERNAL): the store is damaged.
 class Store {
  public:
   virtual ~Store() = default;
@@ -104,11 +104,11 @@ class Store {
   // Up to `limit` (0: all) keys that start with `prefix` (empty: every key)
   // and sort after `start_after` (empty: from the first). Successive pages are
   // read at successive revisions: to follow a prefix without a gap, read it
-  // whole and watch it from `revision` + 1.
+  // whole (ListAll) and watch it from `revision` + 1.
   virtual absl::StatusOr<ListResult> List(absl::string_view prefix,
                                           int64_t limit,
                                           absl::string_view start_after) = 0;
-  absl::StatusOr<ListResult> List(absl::string_view prefix) {
+  absl::StatusOr<ListResult> ListAll(absl::string_view prefix) {
     return List(prefix, 0, "");
   }
 
@@ -120,9 +120,9 @@ class Store {
   virtual absl::StatusOr<TxnResult> Commit(const Txn& txn) = 0;
 
   // Calls `callback` for every change of keys that start with `prefix` at
-  // revision `from_revision` or later; 0: after the present one. Never blocks
-  // and never calls back before it has returned to a caller on the store's own
-  // thread. Errors reach the callback:
+  // revision `from_revision` or later; 0: after the present one. Does not
+  // block; the first call may come before it returns. Errors reach the
+  // callback:
   //
   // OUT_OF_RANGE (REVISION_COMPACTED): `from_revision`, or what a slow
   // callback has yet to see, is no longer kept. List again, then watch.
