@@ -4,11 +4,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "agent/launch/launch_plan.h"
 #include "base/error.h"
 #include "base/reason.h"
 
@@ -16,26 +16,7 @@ namespace innkeeper {
 namespace {
 
 constexpr absl::string_view kCollection = "guests/";
-constexpr size_t kMaxIdLength = 63;
-
-bool IsLowerOrDigit(char c) {
-  return absl::ascii_islower(static_cast<unsigned char>(c)) ||
-         absl::ascii_isdigit(static_cast<unsigned char>(c));
-}
-
 }  // namespace
-
-bool IsGuestId(absl::string_view id) {
-  if (id.empty() || id.size() > kMaxIdLength) return false;
-  if (!absl::ascii_islower(static_cast<unsigned char>(id.front()))) {
-    return false;
-  }
-  if (!IsLowerOrDigit(id.back())) return false;
-  for (const char c : id) {
-    if (!IsLowerOrDigit(c) && c != '-') return false;
-  }
-  return true;
-}
 
 std::string ToGuestName(absl::string_view id) {
   return absl::StrCat(kCollection, id);

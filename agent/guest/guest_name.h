@@ -6,11 +6,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+// For IsGuestId: an id names files and control groups as well.
+#include "agent/launch/launch_plan.h"
 
 namespace innkeeper {
-
-// Whether `id` is [a-z]([a-z0-9-]{0,61}[a-z0-9])?
-bool IsGuestId(absl::string_view id);
 
 // "guests/web" for "web".
 std::string ToGuestName(absl::string_view id);

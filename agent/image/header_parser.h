@@ -26,7 +26,7 @@ struct ImageInfo {
   int32_t cluster_bits = 0;
 };
 
-inline constexpr int64_t kMaxVirtualBytes = int64_t{64} << 40;
+inline constexpr int64_t kMaxVirtualBytes = int64_t{16} << 40;
 
 // Reads the image in `fd`, a regular file or block device open for reading, as
 // `format`; at most 64 KiB of it, from the start, by pread(2). Blocks on the

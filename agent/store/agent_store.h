@@ -17,7 +17,9 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "agent/guest/guest_record.h"
+#include "agent/store/change_writer.h"
 #include "agent/store/sqlite.h"
+#include "agent/store/store_file.h"
 #include "agent/store/store_types.h"
 #include "base/clock.h"
 #include "base/completion.h"
@@ -30,12 +32,13 @@ namespace innkeeper {
 // Each method but Commit(change, done) blocks on the disk, so it is for
 // executor threads, never for an event loop. Each may fail with UNAVAILABLE
 // (STORE_UNAVAILABLE) if the disk is full or broken, and works again once it
-// is not.
+// is not; and with DATA_LOSS if the file was damaged while it was open.
 class AgentStore {
  public:
   struct Options {
-    // The database; SQLite adds "-wal" and "-shm", a damaged one moves to
-    // "PATH.damaged-UNIXTIME". Its directory must exist.
+    // The database, mode 0600; "-wal", "-shm" and "-lock" lie beside it. A
+    // damaged one moves to "PATH.damaged", in place of an older such copy. Its
+    // directory must exist.
     std::string path;
     const Clock* clock = Clock::Real();  // Must outlive the store.
     absl::Duration event_life = absl::Hours(24);
@@ -65,12 +68,12 @@ class AgentStore {
 
   // Whether Open made the database: the caller then rebuilds the guests from
   // their manifests.
-  bool fresh() const { return fresh_; }
+  bool fresh() const { return file_.fresh; }
   // Where a damaged database was moved; empty if none was.
-  const std::string& damaged_copy() const { return damaged_copy_; }
+  const std::string& damaged_copy() const { return file_.damaged_copy; }
   // The incarnation of the database: event sequences of different epochs have
   // nothing to do with each other. Greater than 0.
-  int64_t epoch() const { return epoch_; }
+  int64_t epoch() const { return file_.epoch; }
 
   // Does all of `change` durably, or nothing. Changes of several callers share
   // one sync of the disk.
@@ -120,19 +123,28 @@ class AgentStore {
   absl::Status CollectGarbage() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  struct Pending;
+  // One thing for the writer thread to do.
+  struct Task {
+    std::optional<Change> change;  // Null: collect garbage.
+    Completion<CommitResult> done;
+  };
 
-  AgentStore(Options options, Database writer, Database reader);
-  void RunWriter();
-  void CommitBatch(std::vector<Pending> batch);
+  AgentStore(Options options, StoreFile file, Database reader);
+  void Enqueue(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<CommitResult> EnqueueAndWait(std::optional<Change> change)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return stopping_ || !queue_.empty();
+  }
+  void RunWriter() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Does `batch` in one transaction and answers each task.
+  void DoBatch(std::vector<Task> batch);
+  absl::Status CollectGarbageNow(absl::Time now);
 
   const Options options_;
-  bool fresh_ = false;
-  std::string damaged_copy_;
-  int64_t epoch_ = 0;
-
-  // Used by the writer thread only, once that runs.
-  Database writer_;
+  // What lies in `file_.database` belongs to the writer thread.
+  StoreFile file_;
+  ChangeWriter writer_;  // Writes to `file_.database`; made by Open.
 
   // Held while a query runs, for SQLite allows one at a time on a connection.
   absl::Mutex reader_mutex_;
@@ -140,9 +152,10 @@ class AgentStore {
 
   // A leaf lock: guards the queue, never held over SQLite.
   absl::Mutex mutex_;
-  std::vector<Pending> queue_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Task> queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
-  std::thread writer_thread_;
+  // The last member: it uses the others.
+  std::thread thread_;
 };
 
 }  // namespace innkeeper
