@@ -160,10 +160,11 @@ void QmpSession::Core::OnSocket(uint32_t events) {
 
 void QmpSession::Core::Read() {
   char chunk[16 << 10];
-  int64_t left =
-      std::min<int64_t>(kBytesPerWake, budget_.Available(SteadyNow()));
-  while (left > 0 && state_ != State::kClosed) {
-    const size_t wanted = std::min<size_t>(left, sizeof(chunk));
+  size_t left = kBytesPerWake;
+  while (left > 0) {
+    const int64_t budget = budget_.Available(SteadyNow());
+    if (budget <= 0) return PauseReading();
+    const size_t wanted = std::min({left, sizeof(chunk), size_t(budget)});
     const ssize_t got = recv(socket_.get(), chunk, wanted, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
@@ -176,10 +177,8 @@ void QmpSession::Core::Read() {
     budget_.Spend(got);
     decoder_.Append(absl::string_view(chunk, got));
     DrainDecoder();
-    if (static_cast<size_t>(got) < wanted) return;
+    if (state_ == State::kClosed) return;
   }
-  if (state_ == State::kClosed) return;
-  if (budget_.Available(SteadyNow()) <= 0) PauseReading();
 }
 
 void QmpSession::Core::PauseReading() {
@@ -205,6 +204,7 @@ void QmpSession::Core::DrainDecoder() {
     absl::Status status = next.status();
     if (status.ok()) {
       if (!next->has_value()) return;
+      budget_.Spend(kMessageCost);
       status = Dispatch(**std::move(next));
     }
     if (!status.ok()) Close(status);
