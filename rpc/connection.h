@@ -1,0 +1,71 @@
+// One connection of a client, as the acceptor knows it.
+#ifndef INNKEEPER_RPC_CONNECTION_H_
+#define INNKEEPER_RPC_CONNECTION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "auth/identity.h"
+#include "rpc/source_limiter.h"
+#include "rpc/token_bucket.h"
+
+namespace innkeeper {
+
+// Who is at the other end of a unix socket (SO_PEERCRED).
+struct UnixPeer {
+  int32_t pid = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+};
+
+// Thread-safe.
+class Connection {
+ public:
+  // `slot` counts it among its source's unidentified connections.
+  Connection(std::string address, std::string listener,
+             std::optional<UnixPeer> unix_peer, SourceLimiter::Slot slot)
+      : address_(std::move(address)),
+        listener_(std::move(listener)),
+        unix_peer_(unix_peer),
+        slot_(std::move(slot)) {}
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // "192.0.2.7:41234", "[2001:db8::7]:41234" or "unix:uid=1000,pid=17".
+  const std::string& address() const { return address_; }
+  // The address that it came to.
+  const std::string& listener() const { return listener_; }
+  // Empty for TCP.
+  const std::optional<UnixPeer>& unix_peer() const { return unix_peer_; }
+
+  // What the client may send, in bytes. Without limit for unix sockets.
+  TokenBucket& bucket() { return bucket_; }
+
+  // The identity of the other end: made by `make` when it is asked for first,
+  // then kept. An error is not kept. A connection that has an identity no
+  // longer counts against its source, and gets the rate of its kind.
+  absl::StatusOr<std::shared_ptr<const Identity>> GetIdentity(
+      absl::AnyInvocable<absl::StatusOr<Identity>()> make)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  bool identified() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  const std::string address_;
+  const std::string listener_;
+  const std::optional<UnixPeer> unix_peer_;
+  TokenBucket bucket_;
+  mutable absl::Mutex mutex_;
+  SourceLimiter::Slot slot_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const Identity> identity_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_RPC_CONNECTION_H_

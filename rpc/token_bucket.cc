@@ -1,0 +1,41 @@
+#include "rpc/token_bucket.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "absl/time/time.h"
+
+namespace innkeeper {
+
+int64_t TokenBucket::Available(absl::Time now) {
+  if (unlimited()) return std::numeric_limits<int64_t>::max();
+  if (refilled_ == absl::InfinitePast()) refilled_ = now;
+  const absl::Duration passed = now - refilled_;
+  // A long rest fills the bucket; beyond that nothing can overflow.
+  if (passed >= absl::Seconds(1)) {
+    tokens_ = std::min(burst_, tokens_ + rate_);
+    refilled_ = now;
+    return tokens_;
+  }
+  const int64_t fresh =
+      absl::ToInt64Microseconds(passed) * rate_ / int64_t{1000000};
+  // Time too short for one byte is kept for the next look.
+  if (fresh > 0) {
+    tokens_ = std::min(burst_, tokens_ + fresh);
+    refilled_ = now;
+  }
+  return std::max<int64_t>(tokens_, 0);
+}
+
+void TokenBucket::Take(int64_t bytes) {
+  if (!unlimited()) tokens_ -= bytes;
+}
+
+absl::Duration TokenBucket::UntilAvailable(int64_t bytes) const {
+  const int64_t missing = std::min(bytes, burst_) - tokens_;
+  if (unlimited() || missing <= 0) return absl::ZeroDuration();
+  return absl::Microseconds(missing * int64_t{1000000} / rate_ + 1);
+}
+
+}  // namespace innkeeper
