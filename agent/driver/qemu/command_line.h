@@ -1,0 +1,58 @@
+// GuestSpec to QEMU's arguments and the table of descriptors beside them.
+//
+// Pure. No path of the host stands in the arguments but QEMU's own. Strings
+// that come from a client stand only in JSON values, in the kernel's command
+// line and in words whose grammar was checked, so that neither the number of
+// arguments nor their keys depend on what a string contains.
+#ifndef INNKEEPER_AGENT_DRIVER_QEMU_COMMAND_LINE_H_
+#define INNKEEPER_AGENT_DRIVER_QEMU_COMMAND_LINE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/guest/guest_record.h"
+#include "agent/guest/guest_spec.h"
+#include "agent/launch/launch_plan.h"
+
+namespace innkeeper {
+
+// What the host decided for one launch.
+struct QemuTarget {
+  std::string binary;         // Absolute path; argv[0].
+  std::string machine_type;   // From ResolveMachineType.
+  Accel accel = Accel::kTcg;  // kKvm or kTcg.
+};
+
+// The parts of a LaunchPlan of the same names.
+struct CommandLine {
+  std::vector<std::string> argv;
+  std::vector<PlannedImage> images;
+  std::vector<PlannedOverlay> overlays;
+  std::vector<PlannedFd> fds;
+};
+
+// QEMU for `record` (its id, uid and spec), stopped before the guest's first
+// instruction: the agent sends `cont`. `virtual_bytes` has the size of each of
+// the spec's disks, of which those of ephemeral ones are used.
+//
+// INVALID_ARGUMENT if the record is not valid: then no argument was made of it.
+absl::StatusOr<CommandLine> BuildCommandLine(
+    const GuestRecord& record, const QemuTarget& target,
+    const std::vector<int64_t>& virtual_bytes);
+
+// The newest versioned q35 ("pc-q35-7.2") of `supported`, the names that QEMU
+// tells in query-machines; empty if there is none.
+std::string DefaultMachineType(const std::vector<std::string>& supported);
+
+// The type that `spec` gets from a QEMU that knows `supported`: what it asks
+// for, or the default. FAILED_PRECONDITION (MACHINE_TYPE_UNSUPPORTED) if that
+// QEMU has no such type.
+absl::StatusOr<std::string> ResolveMachineType(
+    const GuestSpec& spec, const std::vector<std::string>& supported);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_DRIVER_QEMU_COMMAND_LINE_H_
