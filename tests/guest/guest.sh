@@ -38,7 +38,8 @@ show_disk() {
 # mark TEXT: leaves TEXT on the first disk; every later boot shows it.
 mark() {
   disk=$(first_disk) &&
-    printf 'note: %s' "$*" | dd of="$disk" bs=512 seek=1 conv=sync 2>/dev/null &&
+    printf 'note: %s' "$*" |
+    dd of="$disk" bs=512 seek=1 conv=sync 2>/dev/null &&
     sync &&
     echo "marked: $*"
 }

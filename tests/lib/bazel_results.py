@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Reads what Bazel reports of one command and says what passed and failed.
+
+    bazel_results.py STAGE EXIT_CODE EVENTS.json
+
+Prints one line for each test target, "ok STAGE LABEL" or "FAILED STAGE LABEL",
+and for each target that did not build. A command without tests counts as one
+check by itself. Nothing that Bazel was asked to run can be lost: a test that
+was configured and has no verdict has failed, and so has a command that ended
+badly without naming a target.
+"""
+
+import json
+import sys
+
+
+def read_events(path):
+    """The build events in `path`; none if Bazel ended before writing any."""
+    try:
+        with open(path, encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines if line.strip()]
+    except (OSError, json.JSONDecodeError):
+        return []
+
+
+def is_test(configured):
+    return configured.get("targetKind", "").endswith("_test rule")
+
+
+def verdicts(events):
+    """Maps each label to whether it is well. Tests are well if they passed."""
+    tests, built, passed = set(), {}, {}
+    for event in events:
+        name = event.get("id", {})
+        if "targetConfigured" in name and "configured" in event:
+            if is_test(event["configured"]):
+                tests.add(name["targetConfigured"]["label"])
+        elif "targetCompleted" in name:
+            label = name["targetCompleted"]["label"]
+            built[label] = event.get("completed", {}).get("success", False)
+        elif "testSummary" in name:
+            label = name["testSummary"]["label"]
+            status = event.get("testSummary", {}).get("overallStatus")
+            passed[label] = status == "PASSED"
+        elif "aborted" in event:
+            for kind in ("unconfiguredLabel", "configuredLabel",
+                         "targetConfigured"):
+                if kind in name:
+                    built[name[kind]["label"]] = False
+    return tests, built, passed
+
+
+def main():
+    stage, code, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    tests, built, passed = verdicts(read_events(path))
+    results = {}
+    for label, well in built.items():
+        if not well:
+            results[label] = False
+    # With a build command no test is run, and none is missing.
+    if passed or any(label in results for label in tests):
+        for label in tests:
+            results[label] = passed.get(label, False)
+    if not results or (code != 0 and all(results.values())):
+        results["the command"] = code == 0
+    for label in sorted(results):
+        print("ok" if results[label] else "FAILED", stage, label)
+
+
+if __name__ == "__main__":
+    main()
