@@ -44,7 +44,13 @@ _OWN = ("agent/", "api/", "auth/", "base/", "bench/", "cli/", "innkeeper/",
         "rpc/", "server/", "tests/")
 
 
+# A test may put its subject to work with the rest of its process.
+_IS_TEST = re.compile(r"_test\.cc$|/testing/")
+
+
 def _allowed_for(path):
+    if _IS_TEST.search(path):
+        path = path.partition("/")[0] + "/"
     folders = [folder for folder in _MAY_INCLUDE
                if path.startswith(folder + "/")]
     return _MAY_INCLUDE[max(folders, key=len)] if folders else None
