@@ -1,0 +1,302 @@
+#include "agent/driver/qemu/command_line.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "agent/guest/guest_record.h"
+#include "agent/guest/guest_spec.h"
+#include "agent/launch/launch_plan.h"
+#include "base/error.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "base/uuid.h"
+#include "nlohmann/json.hpp"
+
+namespace innkeeper {
+namespace {
+
+using ::nlohmann::json;
+
+constexpr absl::string_view kQ35Prefix = "pc-q35-";
+constexpr int64_t kSector = 512;
+// pcie-root-ports share a slot by eights, from this slot on.
+constexpr int kFirstPortSlot = 2;
+
+absl::Status Invalid(absl::string_view what) {
+  return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
+               what);
+}
+
+// Numbers of "pc-q35-7.2"; empty for any other name.
+std::vector<int> VersionOf(absl::string_view type) {
+  std::vector<int> version;
+  if (!absl::ConsumePrefix(&type, kQ35Prefix)) return version;
+  for (const absl::string_view part : absl::StrSplit(type, '.')) {
+    int number = 0;
+    if (!absl::SimpleAtoi(part, &number) || number < 0) return {};
+    version.push_back(number);
+  }
+  return version;
+}
+
+// Writes one command line, part by part.
+class Builder {
+ public:
+  Builder(const GuestRecord& record, const QemuTarget& target,
+          const std::vector<int64_t>& virtual_bytes)
+      : record_(record),
+        spec_(record.spec),
+        target_(target),
+        virtual_bytes_(virtual_bytes),
+        q35_(record.spec.machine == Machine::kQ35) {}
+
+  CommandLine Build() {
+    AddProcess();
+    AddMachine();
+    AddSockets();
+    AddKernel();
+    AddPorts();
+    AddJson("-object", {{"qom-type", "rng-builtin"}, {"id", "rng"}});
+    AddVirtio("virtio-rng", 0, {{"id", "rng0"}, {"rng", "rng"}});
+    for (size_t i = 0; i < spec_.disks.size(); ++i) AddDisk(i);
+    return std::move(line_);
+  }
+
+ private:
+  void Add(absl::string_view option, absl::string_view value) {
+    line_.argv.emplace_back(option);
+    line_.argv.emplace_back(value);
+  }
+  void AddJson(absl::string_view option, const json& value) {
+    Add(option, value.dump(-1, ' ', true, json::error_handler_t::replace));
+  }
+
+  int AddFd(FdKind kind, int index = 0) {
+    const int number = kFirstFdNumber + static_cast<int>(line_.fds.size());
+    line_.fds.push_back({number, kind, index});
+    return number;
+  }
+  int AddImage(const VolumeName& volume, bool writable) {
+    line_.images.push_back({volume.pool, volume.volume, writable});
+    return AddFd(FdKind::kImage, static_cast<int>(line_.images.size()) - 1);
+  }
+
+  void AddProcess() {
+    line_.argv = {target_.binary, "-nodefaults", "-no-user-config", "-S"};
+    Add("-display", "none");
+    Add("-sandbox",
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+        "resourcecontrol=deny");
+    Add("-name", absl::StrCat("guest=", record_.id, ",debug-threads=on"));
+    Add("-uuid", record_.uid);
+  }
+
+  void AddMachine() {
+    const int ram = AddFd(FdKind::kRam);
+    AddJson("-object", {{"qom-type", "memory-backend-file"},
+                        {"id", "ram"},
+                        {"size", spec_.memory_bytes},
+                        {"mem-path", absl::StrCat("/proc/self/fd/", ram)},
+                        {"share", true}});
+    // microvm: ACPI tells the guest of its disks and of the power button. Its
+    // own serial port is off, because the one below is there on either machine.
+    Add("-machine",
+        absl::StrCat(target_.machine_type,
+                     ",memory-backend=ram,usb=off,dump-guest-core=off",
+                     q35_ ? "" : ",acpi=on,pcie=off,rtc=on,isa-serial=off"));
+    const bool kvm = target_.accel == Accel::kKvm;
+    Add("-accel", kvm ? "kvm" : "tcg");
+    Add("-cpu", kvm ? "host" : "max");
+    Add("-smp", absl::StrCat("cpus=", spec_.vcpu_count));
+    Add("-m", absl::StrCat("size=", spec_.memory_bytes >> 20, "M"));
+  }
+
+  void AddSockets() {
+    Add("-chardev",
+        absl::StrCat("socket,id=console,fd=", AddFd(FdKind::kConsole)));
+    AddJson(
+        "-device",
+        {{"driver", "isa-serial"}, {"id", "serial0"}, {"chardev", "console"}});
+    AddMonitor("qmp", FdKind::kQmp);
+    AddMonitor("qmp2", FdKind::kBreakGlass);
+  }
+
+  void AddMonitor(absl::string_view id, FdKind kind) {
+    Add("-chardev", absl::StrCat("socket,id=", id, ",fd=", AddFd(kind),
+                                 ",server=on,wait=off"));
+    Add("-mon", absl::StrCat("chardev=", id, ",mode=control"));
+  }
+
+  // QEMU opens these by name with fopen(3), for which -add-fd does not work;
+  // the name is opened anew, so the file's mode must let the guest's uid read.
+  void AddKernel() {
+    if (!spec_.kernel.has_value()) return;
+    Add("-kernel",
+        absl::StrCat("/proc/self/fd/", AddImage(*spec_.kernel, false)));
+    if (spec_.initrd.has_value()) {
+      Add("-initrd",
+          absl::StrCat("/proc/self/fd/", AddImage(*spec_.initrd, false)));
+    }
+    std::string append = spec_.kernel_command_line;
+    // A microvm without KVM's clock has nothing to measure the TSC against, and
+    // Linux waits for ever.
+    if (!q35_ && target_.accel == Accel::kTcg &&
+        !absl::StrContains(append, "tsc_early_khz=")) {
+      absl::StrAppend(&append, append.empty() ? "" : " ",
+                      "tsc_early_khz=2000000");
+    }
+    Add("-append", append);
+  }
+
+  // A port for each device, so that each could be unplugged.
+  void AddPorts() {
+    if (!q35_) return;
+    const int ports = 1 + static_cast<int>(spec_.disks.size());
+    for (int i = 0; i < ports; ++i) {
+      AddJson("-device",
+              {{"driver", "pcie-root-port"},
+               {"id", absl::StrCat("port", i)},
+               {"bus", "pcie.0"},
+               {"chassis", i + 1},
+               {"port", i},
+               {"addr", absl::StrCat(kFirstPortSlot + i / 8, ".", i % 8)},
+               {"multifunction", i % 8 == 0}});
+    }
+  }
+
+  void AddVirtio(absl::string_view driver, int port, json device) {
+    device["driver"] = absl::StrCat(driver, q35_ ? "-pci" : "-device");
+    if (q35_) device["bus"] = absl::StrCat("port", port);
+    AddJson("-device", device);
+  }
+
+  // A node for the bytes of descriptor `fd`. Locks are asked for by name: where
+  // QEMU may choose, it may choose none.
+  void AddFile(absl::string_view node, int fd, bool read_only) {
+    const int set = ++sets_;
+    Add("-add-fd", absl::StrCat("fd=", fd, ",set=", set));
+    AddJson("-blockdev", {{"driver", "file"},
+                          {"node-name", std::string(node)},
+                          {"filename", absl::StrCat("/dev/fdset/", set)},
+                          {"locking", "on"},
+                          {"read-only", read_only},
+                          {"auto-read-only", false},
+                          {"discard", "unmap"}});
+  }
+
+  // `backing` is a node's name or null: never what the image says.
+  void AddFormat(absl::string_view node, DiskFormat format,
+                 absl::string_view file, bool read_only, const json& backing) {
+    json block = {{"driver", std::string(ToString(format))},
+                  {"node-name", std::string(node)},
+                  {"file", std::string(file)},
+                  {"read-only", read_only},
+                  {"auto-read-only", false},
+                  {"discard", "unmap"}};
+    if (format == DiskFormat::kQcow2) block["backing"] = backing;
+    AddJson("-blockdev", block);
+  }
+
+  void AddDisk(size_t index) {
+    const DiskSpec& disk = spec_.disks[index];
+    const bool ephemeral = disk.mode == DiskMode::kEphemeral;
+    const bool writable = disk.mode == DiskMode::kReadWrite;
+    const std::string top = absl::StrCat("disk", index);
+    const std::string base = ephemeral ? absl::StrCat(top, "-base") : top;
+    AddFile(absl::StrCat(base, "-file"), AddImage(disk.volume, writable),
+            !writable);
+    AddFormat(base, disk.format, absl::StrCat(base, "-file"), !writable,
+              nullptr);
+    if (ephemeral) {
+      const int64_t bytes = virtual_bytes_[index];
+      line_.overlays.push_back({(bytes + kSector - 1) / kSector * kSector});
+      const int overlay =
+          AddFd(FdKind::kOverlay, static_cast<int>(line_.overlays.size()) - 1);
+      AddFile(absl::StrCat(top, "-file"), overlay, false);
+      AddFormat(top, DiskFormat::kQcow2, absl::StrCat(top, "-file"), false,
+                base);
+    }
+    json device = {{"id", absl::StrCat("dev-", top)},
+                   {"drive", top},
+                   {"bootindex", index + 1}};
+    if (!disk.serial.empty()) device["serial"] = disk.serial;
+    AddVirtio("virtio-blk", static_cast<int>(index) + 1, std::move(device));
+  }
+
+  const GuestRecord& record_;
+  const GuestSpec& spec_;
+  const QemuTarget& target_;
+  const std::vector<int64_t>& virtual_bytes_;
+  const bool q35_;
+  int sets_ = 0;
+  CommandLine line_;
+};
+
+}  // namespace
+
+absl::StatusOr<CommandLine> BuildCommandLine(
+    const GuestRecord& record, const QemuTarget& target,
+    const std::vector<int64_t>& virtual_bytes) {
+  if (!IsGuestId(record.id)) return Invalid("the guest's id is not valid");
+  if (!IsUuid(record.uid)) return Invalid("the guest's uid is no UUID");
+  // The resolved type obeys the grammar of an asked one.
+  GuestSpec resolved = record.spec;
+  resolved.machine_type = target.machine_type;
+  RETURN_IF_ERROR(ValidateGuestSpec(resolved, "spec"));
+  if (target.machine_type.empty()) return Invalid("no machine type is chosen");
+  if (target.accel == Accel::kAuto) return Invalid("no accel is chosen");
+  if (virtual_bytes.size() != record.spec.disks.size()) {
+    return Invalid("each disk needs its size");
+  }
+  for (const int64_t bytes : virtual_bytes) {
+    if (bytes < 0 || bytes > kMaxOverlayBytes) {
+      return Invalid("a disk's size is out of bounds");
+    }
+  }
+  return Builder(record, target, virtual_bytes).Build();
+}
+
+std::string DefaultMachineType(const std::vector<std::string>& supported) {
+  std::string best;
+  for (const std::string& type : supported) {
+    const std::vector<int> version = VersionOf(type);
+    if (!version.empty() && VersionOf(best) < version) best = type;
+  }
+  return best;
+}
+
+absl::StatusOr<std::string> ResolveMachineType(
+    const GuestSpec& spec, const std::vector<std::string>& supported) {
+  std::string wanted = spec.machine_type;
+  if (wanted.empty()) {
+    wanted = spec.machine == Machine::kMicrovm ? "microvm"
+                                               : DefaultMachineType(supported);
+  }
+  if (!wanted.empty() && std::find(supported.begin(), supported.end(),
+                                   wanted) != supported.end()) {
+    return wanted;
+  }
+  const std::string message = absl::StrCat(
+      "this host's QEMU has no machine type '", wanted.empty() ? "q35" : wanted,
+      "'; leave machine_type empty for its default, or take one of: ",
+      absl::StrJoin(supported, ", ").substr(0, 500));
+  return Error(absl::StatusCode::kFailedPrecondition,
+               reason::kMachineTypeUnsupported, message)
+      .With("machine_type", wanted)
+      .Precondition(reason::kMachineTypeUnsupported, wanted, message);
+}
+
+}  // namespace innkeeper

@@ -1,0 +1,223 @@
+#include "agent/driver/qemu/command_line.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agent/guest/guest_record.h"
+#include "agent/guest/guest_spec.h"
+#include "agent/launch/launch_plan.h"
+#include "base/file.h"
+#include "base/reason.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+
+namespace innkeeper {
+namespace {
+
+GuestRecord Record() {
+  GuestRecord record;
+  record.id = "web";
+  record.uid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+  record.spec.vcpu_count = 2;
+  record.spec.memory_bytes = int64_t{256} << 20;
+  record.spec.disks = {
+      {{"p", "root.qcow2"}, DiskFormat::kQcow2, DiskMode::kEphemeral, "root-1"},
+      {{"p", "data"}, DiskFormat::kRaw, DiskMode::kReadWrite, ""},
+      {{"q", "tools"}, DiskFormat::kRaw, DiskMode::kReadOnly, ""}};
+  record.spec.kernel = VolumeName{"p", "vmlinuz"};
+  record.spec.initrd = VolumeName{"p", "initrd"};
+  record.spec.kernel_command_line = "console=ttyS0 quiet";
+  return record;
+}
+
+const std::vector<int64_t>& Sizes() {
+  static const auto* const sizes =
+      new std::vector<int64_t>{1 << 30, 1 << 20, 1 << 20};
+  return *sizes;
+}
+
+QemuTarget Q35() {
+  return {"/usr/bin/qemu-system-x86_64", "pc-q35-7.2", Accel::kTcg};
+}
+QemuTarget Microvm() {
+  return {"/usr/bin/qemu-system-x86_64", "microvm", Accel::kTcg};
+}
+
+// One argument a line, and the tables below them.
+std::string AsText(const CommandLine& line) {
+  std::string text;
+  for (const std::string& argument : line.argv) {
+    absl::StrAppend(&text, argument, "\n");
+  }
+  for (const PlannedImage& image : line.images) {
+    absl::StrAppend(&text, "image ", image.pool, "/", image.name,
+                    image.writable ? " rw" : " ro", "\n");
+  }
+  for (const PlannedOverlay& overlay : line.overlays) {
+    absl::StrAppend(&text, "overlay ", overlay.virtual_bytes, "\n");
+  }
+  for (const PlannedFd& fd : line.fds) {
+    absl::StrAppend(&text, "fd ", fd.number, " kind ",
+                    static_cast<int>(fd.kind), " index ", fd.index, "\n");
+  }
+  return text;
+}
+
+void ExpectGolden(const CommandLine& line, const std::string& name) {
+  const absl::StatusOr<std::string> golden =
+      ReadFile(absl::StrCat("agent/driver/qemu/golden/", name), 1 << 20);
+  ASSERT_THAT(golden, IsOk());
+  EXPECT_EQ(AsText(line), *golden);
+}
+
+TEST(CommandLineTest, AQ35GuestWithEveryKindOfDisk) {
+  const auto line = BuildCommandLine(Record(), Q35(), Sizes());
+
+  ASSERT_THAT(line, IsOk());
+  ExpectGolden(*line, "q35.txt");
+}
+
+TEST(CommandLineTest, AMicrovmGuestWithEveryKindOfDisk) {
+  GuestRecord record = Record();
+  record.spec.machine = Machine::kMicrovm;
+
+  const auto line = BuildCommandLine(record, Microvm(), Sizes());
+
+  ASSERT_THAT(line, IsOk());
+  ExpectGolden(*line, "microvm.txt");
+}
+
+TEST(CommandLineTest, ASmallGuestUnderKvm) {
+  GuestRecord record = Record();
+  record.spec = GuestSpec();
+  record.spec.memory_bytes = kMinMemoryBytes;
+  QemuTarget target = Q35();
+  target.accel = Accel::kKvm;
+
+  const auto line = BuildCommandLine(record, target, {});
+
+  ASSERT_THAT(line, IsOk());
+  ExpectGolden(*line, "small.txt");
+}
+
+TEST(CommandLineTest, EveryFileIsLockedAndNoGraphIsLeftToTheImage) {
+  const auto line = BuildCommandLine(Record(), Q35(), Sizes());
+  ASSERT_THAT(line, IsOk());
+  int files = 0;
+  int images = 0;
+  for (size_t i = 0; i + 1 < line->argv.size(); ++i) {
+    if (line->argv[i] != "-blockdev") continue;
+    const auto node = nlohmann::json::parse(line->argv[i + 1]);
+    EXPECT_EQ(node["auto-read-only"], false);
+    if (node["driver"] == "file") {
+      ++files;
+      EXPECT_EQ(node["locking"], "on");
+      EXPECT_TRUE(
+          absl::StartsWith(node["filename"].get<std::string>(), "/dev/fdset/"));
+    }
+    if (node["driver"] == "qcow2") {
+      ++images;
+      EXPECT_TRUE(node.contains("backing"));
+    }
+  }
+  EXPECT_EQ(files, 4);
+  EXPECT_EQ(images, 2);
+}
+
+TEST(CommandLineTest, NoStringOfAClientChangesTheShape) {
+  const auto plain = BuildCommandLine(Record(), Q35(), Sizes());
+  ASSERT_THAT(plain, IsOk());
+  for (const char* hostile :
+       {",", ",,", "a,b=c", "-S", "\"", "\\", "{\"driver\":\"file\"}", "'; ls",
+        "%s", "$(x)", "-append", "=", "id=ram,size=1", "file:/etc/passwd"}) {
+    GuestRecord record = Record();
+    record.spec.kernel_command_line = hostile;
+    record.spec.labels["x"] = hostile;
+
+    const auto line = BuildCommandLine(record, Q35(), Sizes());
+
+    ASSERT_THAT(line, IsOk()) << hostile;
+    ASSERT_EQ(line->argv.size(), plain->argv.size()) << hostile;
+    int different = 0;
+    for (size_t i = 0; i < line->argv.size(); ++i) {
+      if (line->argv[i] == plain->argv[i]) continue;
+      ++different;
+      EXPECT_EQ(line->argv[i - 1], "-append");
+      EXPECT_EQ(line->argv[i], hostile);
+    }
+    EXPECT_EQ(different, 1) << hostile;
+  }
+}
+
+TEST(CommandLineTest, NoPathOfTheHostStandsInIt) {
+  const auto line = BuildCommandLine(Record(), Q35(), Sizes());
+  ASSERT_THAT(line, IsOk());
+  for (size_t i = 1; i < line->argv.size(); ++i) {
+    EXPECT_FALSE(absl::StrContains(line->argv[i], "root.qcow2"));
+    EXPECT_FALSE(absl::StrContains(line->argv[i], "vmlinuz"));
+    EXPECT_FALSE(absl::StartsWith(line->argv[i], "/") &&
+                 !absl::StartsWith(line->argv[i], "/proc/self/fd/"))
+        << line->argv[i];
+  }
+}
+
+TEST(CommandLineTest, WhatIsNotValidMakesNoArguments) {
+  GuestRecord record = Record();
+  record.id = "web,process=evil";
+  EXPECT_THAT(BuildCommandLine(record, Q35(), Sizes()),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  record = Record();
+  record.uid = "x";
+  EXPECT_THAT(BuildCommandLine(record, Q35(), Sizes()),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  record = Record();
+  record.spec.disks[0].serial = "a,b";
+  EXPECT_THAT(BuildCommandLine(record, Q35(), Sizes()),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  record = Record();
+  record.spec.kernel_command_line = "a\nb";
+  EXPECT_THAT(BuildCommandLine(record, Q35(), Sizes()),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  QemuTarget target = Q35();
+  target.machine_type = "pc-q35-7.2,smm=on";
+  EXPECT_THAT(BuildCommandLine(Record(), target, Sizes()),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(BuildCommandLine(Record(), Microvm(), Sizes()),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(BuildCommandLine(Record(), Q35(), {}),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(CommandLineTest, TheDefaultIsTheNewestVersionOfQ35) {
+  EXPECT_EQ(DefaultMachineType({"microvm", "pc-q35-6.2", "q35", "pc-q35-10.0",
+                                "pc-q35-7.2", "pc-i440fx-11.0", "none"}),
+            "pc-q35-10.0");
+  EXPECT_EQ(DefaultMachineType({"microvm", "q35"}), "");
+}
+
+TEST(CommandLineTest, ATypeIsResolvedOrRefused) {
+  const std::vector<std::string> supported = {"microvm", "pc-q35-7.1",
+                                              "pc-q35-7.2"};
+  GuestSpec spec;
+  EXPECT_THAT(ResolveMachineType(spec, supported), IsOkAndHolds("pc-q35-7.2"));
+  spec.machine_type = "pc-q35-7.1";
+  EXPECT_THAT(ResolveMachineType(spec, supported), IsOkAndHolds("pc-q35-7.1"));
+  spec.machine_type = "pc-q35-99.0";
+  const auto refused = ResolveMachineType(spec, supported);
+  EXPECT_THAT(refused, StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(refused, HasReason(reason::kMachineTypeUnsupported));
+  spec.machine = Machine::kMicrovm;
+  spec.machine_type = "";
+  EXPECT_THAT(ResolveMachineType(spec, supported), IsOkAndHolds("microvm"));
+  EXPECT_THAT(ResolveMachineType(spec, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+}  // namespace
+}  // namespace innkeeper
