@@ -1,0 +1,301 @@
+#include "agent/launcher/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "base/unique_fd.h"
+
+namespace innkeeper {
+namespace {
+
+// The controllers that hold limits; freezer serves to kill on version 1.
+constexpr absl::string_view kLimiting[] = {"cpu", "memory", "pids"};
+constexpr absl::string_view kControllers[] = {"cpu", "memory", "pids",
+                                              "freezer"};
+constexpr size_t kMaxControlBytes = 1 << 20;
+constexpr int kCpuPeriodMicros = 100000;
+constexpr absl::Duration kPollInterval = absl::Milliseconds(1);
+
+absl::Status WriteControl(const std::string& path, absl::string_view value) {
+  const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
+  if (write(fd.get(), value.data(), value.size()) < 0) {
+    return ErrnoError(errno, absl::StrCat("write '", value, "' to ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeDirectories(const std::string& path) {
+  for (size_t slash = path.find('/', 1); slash != std::string::npos;
+       slash = path.find('/', slash + 1)) {
+    if (mkdir(path.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) {
+      return ErrnoError(errno, absl::StrCat("mkdir ", path.substr(0, slash)));
+    }
+  }
+  if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
+    return ErrnoError(errno, absl::StrCat("mkdir ", path));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<pid_t> ReadPids(const std::string& group) {
+  std::vector<pid_t> pids;
+  const absl::StatusOr<std::string> text =
+      ReadFile(absl::StrCat(group, "/cgroup.procs"), kMaxControlBytes);
+  if (!text.ok()) return pids;
+  for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
+    pid_t pid;
+    if (absl::SimpleAtoi(line, &pid) && pid > 0) pids.push_back(pid);
+  }
+  return pids;
+}
+
+}  // namespace
+
+CgroupLayout ParseCgroupMounts(absl::string_view mountinfo) {
+  CgroupLayout layout;
+  for (const absl::string_view line : absl::StrSplit(mountinfo, '\n')) {
+    // ID PARENT DEV ROOT MOUNTPOINT OPTIONS [TAGS...] - TYPE SOURCE SUPER
+    const std::pair<absl::string_view, absl::string_view> halves =
+        absl::StrSplit(line, absl::MaxSplits(" - ", 1));
+    const std::vector<absl::string_view> left =
+        absl::StrSplit(halves.first, ' ');
+    const std::vector<absl::string_view> right =
+        absl::StrSplit(halves.second, ' ');
+    if (left.size() < 6 || right.size() < 3) continue;
+    if (right[0] == "cgroup2" && layout.unified.empty()) {
+      layout.unified = std::string(left[4]);
+    }
+    if (right[0] != "cgroup") continue;
+    for (const absl::string_view option : absl::StrSplit(right[2], ',')) {
+      if (std::find(std::begin(kControllers), std::end(kControllers), option) !=
+          std::end(kControllers)) {
+        layout.v1.emplace(std::string(option), std::string(left[4]));
+      }
+    }
+  }
+  return layout;
+}
+
+Cgroups::Cgroups(CgroupLayout layout, std::string parent)
+    : layout_(std::move(layout)), parent_(std::move(parent)) {}
+
+std::string Cgroups::PathIn(absl::string_view mount,
+                            absl::string_view guest) const {
+  return absl::StrCat(mount, "/", parent_, guest.empty() ? "" : "/", guest);
+}
+
+std::string Cgroups::Authority() const {
+  if (!layout_.unified.empty()) return layout_.unified;
+  const auto freezer = layout_.v1.find("freezer");
+  return freezer != layout_.v1.end() ? freezer->second : layout_.v1.at("pids");
+}
+
+std::vector<std::string> Cgroups::Mounts() const {
+  std::set<std::string> mounts;
+  for (const auto& [unused, mount] : layout_.v1) mounts.insert(mount);
+  if (!layout_.unified.empty()) mounts.insert(layout_.unified);
+  return std::vector<std::string>(mounts.begin(), mounts.end());
+}
+
+bool Cgroups::UnifiedHas(absl::string_view controller) const {
+  return std::find(unified_controllers_.begin(), unified_controllers_.end(),
+                   controller) != unified_controllers_.end();
+}
+
+absl::Status Cgroups::Prepare() {
+  if (!layout_.unified.empty()) {
+    ASSIGN_OR_RETURN(
+        const std::string text,
+        ReadFile(absl::StrCat(layout_.unified, "/cgroup.controllers"),
+                 kMaxControlBytes));
+    unified_controllers_ =
+        absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+  }
+  for (const absl::string_view controller : kLimiting) {
+    if (layout_.v1.count(std::string(controller)) == 0 &&
+        !UnifiedHas(controller)) {
+      return Error(
+                 absl::StatusCode::kFailedPrecondition, reason::kConfigInvalid,
+                 absl::StrCat("no control group hierarchy offers '", controller,
+                              "': guests could not be limited; mount cgroup2 "
+                              "on /sys/fs/cgroup"))
+          .With("controller", controller);
+    }
+  }
+  for (const std::string& mount : Mounts()) {
+    RETURN_IF_ERROR(MakeDirectories(PathIn(mount, "")));
+  }
+  // A version 2 group has a controller only if every group above it, the root
+  // included, hands it down.
+  std::string group = layout_.unified;
+  std::vector<absl::string_view> elements = absl::StrSplit(parent_, '/');
+  elements.insert(elements.begin(), "");
+  for (const absl::string_view element : elements) {
+    if (!element.empty()) absl::StrAppend(&group, "/", element);
+    for (const absl::string_view controller : kLimiting) {
+      if (!UnifiedHas(controller)) continue;
+      RETURN_IF_ERROR(
+          WriteControl(absl::StrCat(group, "/cgroup.subtree_control"),
+                       absl::StrCat("+", controller)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Cgroups::RemoveParents() {
+  for (const std::string& mount : Mounts()) {
+    rmdir(PathIn(mount, "").c_str());
+  }
+}
+
+absl::Status Cgroups::Limit(absl::string_view guest,
+                            const GuestLimits& limits) {
+  const int64_t quota = limits.cpu_millis * kCpuPeriodMicros / 1000;
+  const auto v1 = [&](const char* controller, const char* file,
+                      int64_t value) -> absl::Status {
+    const auto mount = layout_.v1.find(controller);
+    if (mount == layout_.v1.end()) return absl::OkStatus();
+    return WriteControl(absl::StrCat(PathIn(mount->second, guest), "/", file),
+                        absl::StrCat(value));
+  };
+  RETURN_IF_ERROR(v1("memory", "memory.limit_in_bytes", limits.memory_bytes));
+  RETURN_IF_ERROR(v1("pids", "pids.max", limits.pids));
+  if (quota > 0) {
+    RETURN_IF_ERROR(v1("cpu", "cpu.cfs_period_us", kCpuPeriodMicros));
+    RETURN_IF_ERROR(v1("cpu", "cpu.cfs_quota_us", quota));
+  }
+  const auto v2 = [&](const char* controller, const char* file,
+                      const std::string& value) -> absl::Status {
+    if (!UnifiedHas(controller)) return absl::OkStatus();
+    return WriteControl(absl::StrCat(PathIn(layout_.unified, guest), "/", file),
+                        value);
+  };
+  RETURN_IF_ERROR(
+      v2("memory", "memory.max", absl::StrCat(limits.memory_bytes)));
+  RETURN_IF_ERROR(v2("pids", "pids.max", absl::StrCat(limits.pids)));
+  if (quota > 0) {
+    RETURN_IF_ERROR(
+        v2("cpu", "cpu.max", absl::StrCat(quota, " ", kCpuPeriodMicros)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Cgroups::Make(absl::string_view guest, const GuestLimits& limits) {
+  for (const std::string& mount : Mounts()) {
+    const std::string path = PathIn(mount, guest);
+    if (mkdir(path.c_str(), 0755) != 0) {
+      return ErrnoError(errno, absl::StrCat("mkdir ", path));
+    }
+  }
+  return Limit(guest, limits);
+}
+
+absl::StatusOr<UniqueFd> Cgroups::OpenUnified(absl::string_view guest) const {
+  if (layout_.unified.empty()) return UniqueFd();
+  const std::string path = PathIn(layout_.unified, guest);
+  UniqueFd fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
+  return fd;
+}
+
+absl::Status Cgroups::Enter(absl::string_view guest, pid_t pid) {
+  std::set<std::string> mounts;
+  for (const auto& [unused, mount] : layout_.v1) mounts.insert(mount);
+  for (const std::string& mount : mounts) {
+    RETURN_IF_ERROR(
+        WriteControl(absl::StrCat(PathIn(mount, guest), "/cgroup.procs"),
+                     absl::StrCat(pid)));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<pid_t> Cgroups::Members(absl::string_view guest) const {
+  return ReadPids(PathIn(Authority(), guest));
+}
+
+void Cgroups::KillOnce(absl::string_view guest) {
+  const std::string group = PathIn(Authority(), guest);
+  // Version 2 kills the whole group in one step, fork bombs included.
+  if (!layout_.unified.empty() &&
+      WriteControl(absl::StrCat(group, "/cgroup.kill"), "1").ok()) {
+    return;
+  }
+  // Version 1: frozen, no member can fork while the list is read. A group
+  // without a freezer is simply killed again until it is empty.
+  const std::string freezer = absl::StrCat(group, "/freezer.state");
+  WriteControl(freezer, "FROZEN").IgnoreError();
+  for (const pid_t pid : ReadPids(group)) kill(pid, SIGKILL);
+  WriteControl(freezer, "THAWED").IgnoreError();
+}
+
+absl::Status Cgroups::Kill(absl::string_view guest, absl::Duration patience) {
+  const absl::Time deadline = absl::Now() + patience;
+  while (!Members(guest).empty()) {
+    if (absl::Now() > deadline) {
+      return Error(absl::StatusCode::kDeadlineExceeded,
+                   reason::kGuestStopTimedOut,
+                   absl::StrCat("processes of guest '", guest,
+                                "' outlive SIGKILL; one may wait for a disk"))
+          .With("guest", guest);
+    }
+    KillOnce(guest);
+    absl::SleepFor(kPollInterval);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Cgroups::Remove(absl::string_view guest, absl::Duration patience) {
+  const absl::Time deadline = absl::Now() + patience;
+  for (const std::string& mount : Mounts()) {
+    const std::string path = PathIn(mount, guest);
+    // A group stays busy for a moment after its last process died.
+    while (rmdir(path.c_str()) != 0 && errno != ENOENT) {
+      if (errno != EBUSY || absl::Now() > deadline) {
+        return ErrnoError(errno, absl::StrCat("rmdir ", path));
+      }
+      absl::SleepFor(kPollInterval);
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::vector<std::string> Cgroups::List() const {
+  std::set<std::string> names;
+  for (const std::string& mount : Mounts()) {
+    DIR* const directory = opendir(PathIn(mount, "").c_str());
+    if (directory == nullptr) continue;
+    while (const dirent* entry = readdir(directory)) {
+      if (entry->d_type == DT_DIR && IsGuestId(entry->d_name)) {
+        names.insert(entry->d_name);
+      }
+    }
+    closedir(directory);
+  }
+  return std::vector<std::string>(names.begin(), names.end());
+}
+
+}  // namespace innkeeper

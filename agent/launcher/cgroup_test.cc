@@ -1,0 +1,78 @@
+#include "agent/launcher/cgroup.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/file.h"
+#include "base/reason.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace innkeeper {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+
+TEST(CgroupTest, LayoutsAreTakenFromTheMounts) {
+  const CgroupLayout hybrid = ParseCgroupMounts(
+      "32 31 0:29 / /cg/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n"
+      "35 31 0:32 / /cg/memory rw,relatime shared:9 - cgroup cgroup rw,memory\n"
+      "40 31 0:37 / /cg/systemd rw - cgroup cgroup rw,name=systemd\n"
+      "41 31 0:38 / /cg/unified rw - cgroup2 cgroup2 rw\n"
+      "27 1 254:0 / / rw - ext4 /dev/vda rw\n");
+  EXPECT_EQ(hybrid.unified, "/cg/unified");
+  EXPECT_THAT(hybrid.v1, ElementsAre(Pair("cpu", "/cg/cpu,cpuacct"),
+                                     Pair("memory", "/cg/memory")));
+
+  const CgroupLayout unified = ParseCgroupMounts(
+      "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n");
+  EXPECT_EQ(unified.unified, "/sys/fs/cgroup");
+  EXPECT_THAT(unified.v1, IsEmpty());
+  EXPECT_EQ(ParseCgroupMounts("garbage\n - \n\n").unified, "");
+}
+
+TEST(CgroupTest, HostWithoutLimitsIsRefused) {
+  Cgroups cgroups(CgroupLayout(), "innkeeper-test");
+
+  EXPECT_THAT(cgroups.Prepare(),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+}
+
+// Kills without version 2, as on a host that has only version 1.
+TEST(CgroupTest, VersionOneAloneKillsByFreezing) {
+  CgroupLayout layout =
+      ParseCgroupMounts(ReadFile("/proc/self/mountinfo", 1 << 22).value_or(""));
+  ASSERT_EQ(layout.v1.count("freezer"), 1u)
+      << "this test needs a host with version 1 hierarchies";
+  layout.unified.clear();
+  Cgroups cgroups(layout, absl::StrCat("innkeeper-v1-", getpid()));
+  ASSERT_THAT(cgroups.Prepare(), IsOk());
+  ASSERT_THAT(cgroups.Make("g", {64 << 20, 100, 16}), IsOk());
+  const pid_t child = fork();
+  if (child == 0) {
+    while (true) pause();
+  }
+  ASSERT_THAT(cgroups.Enter("g", child), IsOk());
+  ASSERT_THAT(cgroups.Members("g"), ElementsAre(child));
+
+  EXPECT_THAT(cgroups.Kill("g", absl::Seconds(5)), IsOk());
+
+  int status;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_THAT(cgroups.Remove("g", absl::Seconds(5)), IsOk());
+  EXPECT_THAT(cgroups.Remove("g", absl::Seconds(5)), IsOk());
+  EXPECT_THAT(cgroups.List(), IsEmpty());
+  cgroups.RemoveParents();
+}
+
+}  // namespace
+}  // namespace innkeeper

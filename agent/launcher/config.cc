@@ -1,0 +1,233 @@
+#include "agent/launcher/config.h"
+
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "agent/launch/launch_plan.h"
+#include "base/error.h"
+#include "base/reason.h"
+
+namespace innkeeper {
+namespace {
+
+constexpr int kMaxGroups = 64;
+// Uids below are those of people and services on Debian.
+constexpr uint32_t kLowestPoolUid = 100000;
+constexpr uint64_t kHighestPoolUid = 0xfffffff0;
+
+absl::Status Invalid(absl::string_view message) {
+  return Error(absl::StatusCode::kInvalidArgument, reason::kConfigInvalid,
+               message);
+}
+
+// Collects every fault, so that one run of --check shows them all.
+class Faults {
+ public:
+  void Add(absl::string_view flag, absl::string_view why) {
+    faults_.emplace_back(flag, why);
+  }
+  void AddIf(bool fault, absl::string_view flag, absl::string_view why) {
+    if (fault) Add(flag, why);
+  }
+  void AddPath(absl::string_view flag, const std::string& path) {
+    const absl::Status status = CheckRootOwned(path);
+    if (!status.ok()) Add(flag, status.message());
+  }
+
+  absl::Status Build() const {
+    if (faults_.empty()) return absl::OkStatus();
+    std::string message = "the launcher's flags are refused:";
+    for (const auto& [flag, why] : faults_) {
+      absl::StrAppend(&message, " ", flag, ": ", why, ";");
+    }
+    message.back() = '.';
+    Error error(absl::StatusCode::kInvalidArgument, reason::kConfigInvalid,
+                message);
+    for (const auto& [flag, why] : faults_) error.Field(flag, why);
+    return error;
+  }
+
+ private:
+  std::vector<std::pair<std::string, std::string>> faults_;
+};
+
+bool IsExecutableFile(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) &&
+         (info.st_mode & 0111) != 0;
+}
+
+bool IsDirectory(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// The longest part of `path` that exists.
+std::string ExistingPart(std::string path) {
+  while (path.size() > 1 && !IsDirectory(path)) {
+    path.resize(path.find_last_of('/'));
+    if (path.empty()) path = "/";
+  }
+  return path;
+}
+
+bool IsCgroupParent(absl::string_view name) {
+  for (const absl::string_view element : absl::StrSplit(name, '/')) {
+    // The grammar leaves out "", "." and "..".
+    if (!IsPoolName(element)) return false;
+  }
+  return true;
+}
+
+// `path` without a final slash, absolute and without "..".
+bool IsPlainPath(absl::string_view path) {
+  return path.size() > 1 && path.front() == '/' && IsImageName(path.substr(1));
+}
+
+void CheckPaths(const LauncherConfig& config, Faults& faults) {
+  const auto binary = [&](const char* flag, const std::string& path) {
+    if (!IsPlainPath(path)) {
+      faults.Add(flag, "must be an absolute path without '..'");
+    } else if (!IsExecutableFile(path)) {
+      faults.Add(flag, absl::StrCat(path, " is not an executable file"));
+    } else {
+      faults.AddPath(flag, path);
+    }
+  };
+  binary("--agent", config.agent);
+  binary("--keeper", config.keeper);
+  for (const std::string& qemu : config.qemus) binary("--qemu", qemu);
+  for (const auto& [name, path] : config.pools) {
+    faults.AddIf(
+        !IsPoolName(name), "--pool",
+        absl::StrCat("name '", name, "' must match [a-z0-9][a-z0-9._-]{0,62}"));
+    if (!IsPlainPath(path)) {
+      faults.Add("--pool", "must be an absolute path without '..'");
+    } else if (!IsDirectory(path)) {
+      faults.Add("--pool", absl::StrCat(path, " is not a directory"));
+    } else {
+      faults.AddPath("--pool", path);
+    }
+  }
+  for (const auto& [flag, path] :
+       {std::make_pair("--run-dir", &config.run_dir),
+        std::make_pair("--state-dir", &config.state_dir)}) {
+    if (!IsPlainPath(*path)) {
+      faults.Add(flag, "must be an absolute path without '..'");
+    } else {
+      faults.AddPath(flag, ExistingPart(*path));
+    }
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Credentials> ResolveUser(absl::string_view user) {
+  Credentials credentials;
+  const std::vector<absl::string_view> ids = absl::StrSplit(user, ':');
+  if (ids.size() == 2) {
+    if (!absl::SimpleAtoi(ids[0], &credentials.uid) ||
+        !absl::SimpleAtoi(ids[1], &credentials.gid)) {
+      return Invalid("--agent-user must be a name or UID:GID");
+    }
+  } else {
+    errno = 0;
+    const passwd* const entry = getpwnam(std::string(user).c_str());
+    if (entry == nullptr) {
+      return Invalid(absl::StrCat("--agent-user: there is no user '", user,
+                                  "'; make one with adduser --system"));
+    }
+    credentials.uid = entry->pw_uid;
+    credentials.gid = entry->pw_gid;
+    int count = kMaxGroups;
+    credentials.groups.resize(kMaxGroups);
+    if (getgrouplist(entry->pw_name, entry->pw_gid, credentials.groups.data(),
+                     &count) < 0) {
+      return Invalid(absl::StrCat("--agent-user: '", user, "' is in more than ",
+                                  kMaxGroups, " groups"));
+    }
+    credentials.groups.resize(static_cast<size_t>(count));
+  }
+  if (credentials.uid == 0 || credentials.gid == 0) {
+    return Invalid(
+        "--agent-user must not be root: the agent faces the network");
+  }
+  return credentials;
+}
+
+void SetDefaults(LauncherConfig& config) {
+  const auto set = [](std::string& value, const std::string& standard) {
+    if (value.empty()) value = standard;
+  };
+  set(config.run_dir, absl::StrCat("/run/innkeeper/", config.instance));
+  set(config.state_dir, absl::StrCat("/var/lib/innkeeper/", config.instance));
+  set(config.cgroup_parent, absl::StrCat("innkeeper-", config.instance));
+}
+
+absl::Status CheckConfig(const LauncherConfig& config) {
+  Faults faults;
+  faults.AddIf(!IsPoolName(config.instance), "--instance",
+               "must match [a-z0-9][a-z0-9._-]{0,62}");
+  faults.AddIf(!IsCgroupParent(config.cgroup_parent), "--cgroup-parent",
+               "must be a relative path of plain names");
+  faults.AddIf(config.qemus.empty(), "--qemu", "must name a binary");
+  faults.AddIf(config.max_guests < 1 || config.max_guests > 4096,
+               "--max-guests", "must be from 1 to 4096");
+  faults.AddIf(config.uid_base < kLowestPoolUid, "--uid-base",
+               "must be at least 100000, above people's and services' uids");
+  faults.AddIf(
+      config.uid_count < 2 ||
+          uint64_t{config.uid_base} + config.uid_count > kHighestPoolUid,
+      "--uid-count", "must be at least 2 and end below 4294967280");
+  const uint32_t agent = config.agent_credentials.uid;
+  faults.AddIf(agent == 0, "--agent-user", "must be given and not be root");
+  faults.AddIf(
+      agent >= config.uid_base && agent - config.uid_base < config.uid_count,
+      "--agent-user", "must not be one of the guests' uids");
+  CheckPaths(config, faults);
+  return faults.Build();
+}
+
+absl::Status CheckRootOwned(const std::string& path) {
+  char resolved[PATH_MAX];
+  if (realpath(path.c_str(), resolved) == nullptr) {
+    return ErrnoError(errno, absl::StrCat("resolve ", path));
+  }
+  std::string element = resolved;
+  for (bool last = true;; last = false) {
+    struct stat info;
+    if (lstat(element.c_str(), &info) != 0) {
+      return ErrnoError(errno, absl::StrCat("look at ", element));
+    }
+    if (info.st_uid != 0) {
+      return Invalid(
+          absl::StrCat(element, " belongs to uid ", info.st_uid,
+                       ", who could replace it; it must belong to root"));
+    }
+    const bool sticky = !last && (info.st_mode & S_ISVTX) != 0;
+    if ((info.st_mode & 022) != 0 && !sticky) {
+      return Invalid(absl::StrCat(
+          element, " may be written by others than root; chmod go-w it"));
+    }
+    if (element == "/") return absl::OkStatus();
+    element.resize(element.find_last_of('/'));
+    if (element.empty()) element = "/";
+  }
+}
+
+}  // namespace innkeeper

@@ -1,0 +1,54 @@
+// What the launcher was told at its start. Nothing of it changes later.
+#ifndef INNKEEPER_AGENT_LAUNCHER_CONFIG_H_
+#define INNKEEPER_AGENT_LAUNCHER_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/launcher/credentials.h"
+
+namespace innkeeper {
+
+struct LauncherConfig {
+  std::string instance;
+  std::string agent;                    // The agent's binary.
+  std::vector<std::string> agent_args;  // Without the binary.
+  std::string agent_user;               // As given: a name, or UID:GID.
+  Credentials agent_credentials;        // What ResolveUser() made of it.
+  std::string run_dir;
+  std::string state_dir;
+  std::map<std::string, std::string> pools;  // Name to directory.
+  std::vector<std::string> qemus;
+  std::string keeper;
+  uint32_t uid_base = 0;
+  uint32_t uid_count = 0;
+  int max_guests = 0;
+  std::string cgroup_parent;
+};
+
+// "NAME" of the user database, with its groups, or "UID:GID", with none.
+// INVALID_ARGUMENT (CONFIG_INVALID) if there is no such user or it is root.
+absl::StatusOr<Credentials> ResolveUser(absl::string_view user);
+
+// Fills in what follows from the instance's name where it was not given.
+void SetDefaults(LauncherConfig& config);
+
+// INVALID_ARGUMENT (CONFIG_INVALID) with every fault as a field violation named
+// by its flag. A path that another user could change is a fault: whoever can
+// replace the agent, a QEMU, the keeper or a pool chooses what root starts or
+// opens. Directories to be made need not exist, but what leads to them counts.
+absl::Status CheckConfig(const LauncherConfig& config);
+
+// OK if every element of `path`, which is absolute, belongs to root and nobody
+// else may write it. Above the last element a sticky directory (/tmp) will do:
+// in it, only root can rename what is root's. Links are followed first.
+absl::Status CheckRootOwned(const std::string& path);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_LAUNCHER_CONFIG_H_

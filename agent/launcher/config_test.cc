@@ -1,0 +1,120 @@
+#include "agent/launcher/config.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "base/error.h"
+#include "base/reason.h"
+#include "base/testing/status_matchers.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace innkeeper {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::Contains;
+using testing::Field;
+using testing::HasSubstr;
+
+class ConfigTest : public testing::Test {
+ protected:
+  ConfigTest() {
+    char path[] = "/tmp/ik-config-XXXXXX";
+    dir_ = mkdtemp(path);
+    chmod(dir_.c_str(), 0755);
+    fs::create_directory(dir_ + "/pool");
+    std::ofstream(dir_ + "/binary") << "x";
+    chmod((dir_ + "/binary").c_str(), 0755);
+    config_.instance = "a";
+    config_.agent = config_.keeper = dir_ + "/binary";
+    config_.qemus = {dir_ + "/binary"};
+    config_.agent_credentials.uid = config_.agent_credentials.gid = 65534;
+    config_.run_dir = dir_ + "/new/run";
+    config_.state_dir = dir_ + "/state";
+    config_.pools = {{"disks", dir_ + "/pool"}};
+    config_.uid_base = 1880000000;
+    config_.uid_count = 65536;
+    config_.max_guests = 512;
+    SetDefaults(config_);
+  }
+  ~ConfigTest() override { fs::remove_all(dir_); }
+
+  void ExpectFault(const std::string& flag) {
+    const absl::Status status = CheckConfig(config_);
+    EXPECT_THAT(status, HasReason(reason::kConfigInvalid));
+    EXPECT_THAT(DetailsOf(status).fields,
+                Contains(testing::Field(&FieldViolation::field, flag)));
+  }
+
+  std::string dir_;
+  LauncherConfig config_;
+};
+
+TEST_F(ConfigTest, RootOwnedPathsBelowAStickyDirectoryAreFine) {
+  EXPECT_THAT(CheckConfig(config_), IsOk());
+}
+
+TEST_F(ConfigTest, WritableBinaryIsRefused) {
+  chmod((dir_ + "/binary").c_str(), 0775);
+  ExpectFault("--agent");
+  ExpectFault("--keeper");
+  ExpectFault("--qemu");
+}
+
+TEST_F(ConfigTest, PoolThatOthersMayWriteIsRefusedStickyOrNot) {
+  chmod((dir_ + "/pool").c_str(), 01777);
+  ExpectFault("--pool");
+}
+
+TEST_F(ConfigTest, PathBelowAnotherUsersDirectoryIsRefused) {
+  ASSERT_EQ(chown(dir_.c_str(), 65534, 65534), 0);
+  ExpectFault("--pool");
+  ExpectFault("--run-dir");
+  ExpectFault("--state-dir");
+}
+
+TEST_F(ConfigTest, LinkIsFollowedToWhatItNames) {
+  fs::create_directory(dir_ + "/open");
+  chmod((dir_ + "/open").c_str(), 0777);
+  fs::create_symlink(dir_ + "/open", dir_ + "/link");
+  config_.pools = {{"disks", dir_ + "/link"}};
+  ExpectFault("--pool");
+}
+
+TEST_F(ConfigTest, RelativeAndUpwardPathsAreRefused) {
+  config_.pools = {{"disks", dir_ + "/pool/../pool"}};
+  ExpectFault("--pool");
+  config_.run_dir = "run";
+  ExpectFault("--run-dir");
+}
+
+TEST_F(ConfigTest, NumbersOutOfRangeAreAllNamedAtOnce) {
+  config_.uid_base = 1000;
+  config_.max_guests = 0;
+  config_.instance = "../x";
+  config_.cgroup_parent = "../system.slice";
+  for (const char* flag :
+       {"--uid-base", "--max-guests", "--instance", "--cgroup-parent"}) {
+    ExpectFault(flag);
+  }
+}
+
+TEST_F(ConfigTest, AgentIsNeitherRootNorAGuest) {
+  EXPECT_THAT(ResolveUser("root"), HasReason(reason::kConfigInvalid));
+  EXPECT_THAT(ResolveUser("0:5"), HasReason(reason::kConfigInvalid));
+  EXPECT_THAT(ResolveUser("5:0"), HasReason(reason::kConfigInvalid));
+  EXPECT_THAT(ResolveUser("no-such-user"), HasReason(reason::kConfigInvalid));
+  EXPECT_THAT(ResolveUser("5:6"), IsOk());
+  EXPECT_THAT(ResolveUser("nobody"), IsOk());
+  config_.agent_credentials.uid = config_.uid_base + 1;
+  ExpectFault("--agent-user");
+}
+
+}  // namespace
+}  // namespace innkeeper

@@ -1,0 +1,81 @@
+// Guests of one instance: makes them, finds them again, ends them.
+#ifndef INNKEEPER_AGENT_LAUNCHER_GUEST_LAUNCHER_H_
+#define INNKEEPER_AGENT_LAUNCHER_GUEST_LAUNCHER_H_
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/launch/launch_plan.h"
+#include "agent/launch/spawner.h"
+#include "agent/launcher/cgroup.h"
+#include "agent/launcher/config.h"
+#include "agent/launcher/guest_dir.h"
+#include "agent/launcher/images.h"
+#include "agent/launcher/journal.h"
+#include "agent/launcher/uid_pool.h"
+#include "base/unique_fd.h"
+
+namespace innkeeper {
+
+// Not thread-safe; for a process with one thread, run by root. Methods wait for
+// processes that they made or kill, for a bounded time, and never for a QEMU to
+// do anything.
+class GuestLauncher {
+ public:
+  // Makes the directories, opens the pools and undoes what an earlier launcher
+  // left half done. `config` has passed CheckConfig().
+  static absl::StatusOr<std::unique_ptr<GuestLauncher>> Create(
+      const LauncherConfig& config);
+  GuestLauncher(const GuestLauncher&) = delete;
+  GuestLauncher& operator=(const GuestLauncher&) = delete;
+
+  // These are the methods of Spawner, which states their errors.
+  absl::StatusOr<Launched> Launch(const LaunchPlan& plan);
+  absl::StatusOr<UniqueFd> OpenImage(absl::string_view pool,
+                                     absl::string_view name) const;
+  absl::Status Kill(absl::string_view guest);
+  absl::Status Release(absl::string_view guest);
+  // The guests whose id is greater than `after`, sorted; at least one if there
+  // is one, and no more than a reply could hold.
+  std::vector<KnownGuest> List(absl::string_view after) const;
+
+  // Removes what belongs to no guest, before a regular exit.
+  void Leave();
+
+  std::vector<std::string> PoolNames() const { return pools_.names(); }
+
+ private:
+  // One launch on its way: launch_attempt.cc.
+  friend class LaunchAttempt;
+
+  GuestLauncher(const LauncherConfig& config, ImagePools pools);
+
+  absl::Status Recover();
+  // Makes `guest` not exist: processes, groups, directory, then the entry.
+  absl::Status Discard(absl::string_view guest);
+  std::set<uint32_t> LivePairs() const;
+  std::string JailMountPoint() const;
+  std::string OverlayDir() const;
+
+  const LauncherConfig config_;
+  const ImagePools pools_;
+  std::string boot_id_;
+  Cgroups cgroups_;
+  UidPool uids_;
+  Journal journal_;
+  GuestDirs dirs_;
+  // Holds a record lock for as long as this process lives, so that an instance
+  // has one launcher.
+  UniqueFd lock_;
+  std::map<std::string, JournalEntry> guests_;
+};
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_LAUNCHER_GUEST_LAUNCHER_H_

@@ -1,0 +1,38 @@
+// What the launcher writes down about one guest.
+#ifndef INNKEEPER_AGENT_LAUNCHER_JOURNAL_ENTRY_H_
+#define INNKEEPER_AGENT_LAUNCHER_JOURNAL_ENTRY_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace innkeeper {
+
+// Everything else of a guest (directory, control groups) follows from its id.
+struct JournalEntry {
+  // False: the launch was only intended, and is undone at the next start.
+  bool launched = false;
+  std::string guest;
+  std::string uid;
+  // The kernel's boot id: of an earlier boot nothing can be left running.
+  std::string boot_id;
+  // Which pair of the uid pool the guest has.
+  uint32_t uid_pair = 0;
+  // Only if `launched`.
+  int64_t pid = 0;
+  uint64_t start_time_ticks = 0;
+  int64_t keeper_pid = 0;
+  uint64_t keeper_start_time_ticks = 0;
+};
+
+inline constexpr size_t kMaxJournalEntryBytes = 4096;
+
+std::string EncodeJournalEntry(const JournalEntry& entry);
+// INVALID_ARGUMENT (INVALID_REQUEST) if `data` is no whole entry.
+absl::StatusOr<JournalEntry> DecodeJournalEntry(absl::string_view data);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_LAUNCHER_JOURNAL_ENTRY_H_

@@ -1,0 +1,136 @@
+// The keeper in its place: between a real guest process and its files.
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agent/launcher/proc.h"
+#include "agent/launcher/testing/launcher_harness.h"
+#include "base/file.h"
+#include "base/testing/status_matchers.h"
+#include "base/unique_fd.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace innkeeper {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr int kTenMiB = 10 << 20;
+
+class KeeperLiveTest : public testing::Test {
+ protected:
+  void SetUp() override { ASSERT_THAT(harness_.Start(), IsOk()); }
+
+  std::string Log(const std::string& guest, const std::string& name) {
+    return harness_.guest_dir(guest) + "/log/" + name;
+  }
+  UniqueFd Attach(const std::string& guest) {
+    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    (harness_.guest_dir(guest) + "/console.sock")
+        .copy(address.sun_path, sizeof(address.sun_path) - 1);
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address),
+                      sizeof(address)),
+              0);
+    return fd;
+  }
+
+  LauncherHarness harness_;
+};
+
+TEST_F(KeeperLiveTest, ExitAndSignalOfQemuAreRecordedAndTheJailEndsWithIt) {
+  const auto exits = harness_.Launch(harness_.FakePlan("e", {"exit", "7"}));
+  const auto aborts = harness_.Launch(harness_.FakePlan("a", {"abort"}));
+  ASSERT_THAT(exits, IsOk());
+  ASSERT_THAT(aborts, IsOk());
+  ASSERT_TRUE(Eventually([&] {
+    return fs::exists(Log("e", "exit")) && fs::exists(Log("a", "exit"));
+  }));
+
+  EXPECT_THAT(ReadFile(Log("e", "exit"), 1000),
+              IsOkAndHolds(HasSubstr(R"("kind":"exited","value":7,)")));
+  EXPECT_THAT(ReadFile(Log("a", "exit"), 1000),
+              IsOkAndHolds(HasSubstr(R"("kind":"signaled","value":6,)")));
+  EXPECT_TRUE(Eventually([&] {
+    return !ReadProcStat(absl::StrCat(exits->keeper_pid)).ok() &&
+           !ReadProcStat(absl::StrCat(aborts->keeper_pid)).ok();
+  }));
+}
+
+TEST_F(KeeperLiveTest, FloodOfOutputIsBoundedOnDisk) {
+  ASSERT_THAT(harness_.Launch(harness_.FakePlan(
+                  "flood", {"flood", "3", absl::StrCat(5 * kTenMiB)})),
+              IsOk());
+  ASSERT_THAT(harness_.Launch(harness_.FakePlan(
+                  "errors", {"flood", "2", absl::StrCat(kTenMiB)})),
+              IsOk());
+  // The last line shows that everything was taken.
+  const int64_t last = (5 * int64_t{kTenMiB} - 1) / 56;
+  ASSERT_TRUE(Eventually([&] {
+    const auto text = ReadFile(Log("flood", "console.log"), kTenMiB + 1);
+    return text.ok() && absl::StrContains(*text, absl::StrCat(last, "\n"));
+  }));
+
+  for (const char* name : {"console.log", "console.log.1", "console.log.2"}) {
+    struct stat info;
+    ASSERT_EQ(stat(Log("flood", name).c_str(), &info), 0) << name;
+    EXPECT_LE(info.st_size, kTenMiB);
+    EXPECT_EQ(info.st_gid, kTestAgentGid);
+    EXPECT_EQ(info.st_mode & 07777, 0640u);
+  }
+  EXPECT_FALSE(fs::exists(Log("flood", "console.log.3")));
+  ASSERT_TRUE(
+      Eventually([&] { return fs::exists(Log("errors", "stderr.log.1")); }));
+  uintmax_t bytes = 0;
+  for (const auto& entry : fs::directory_iterator(Log("errors", ""))) {
+    bytes += fs::file_size(entry.path());
+  }
+  EXPECT_LE(bytes, uintmax_t{2 << 20});
+}
+
+TEST_F(KeeperLiveTest, AttachedClientTalksWithTheGuest) {
+  ASSERT_THAT(harness_.Launch(harness_.FakePlan("echo", {"echo", "3"})),
+              IsOk());
+  const UniqueFd client = Attach("echo");
+
+  ASSERT_EQ(write(client.get(), "hello", 5), 5);
+  char buffer[16] = {};
+  ASSERT_EQ(recv(client.get(), buffer, 5, MSG_WAITALL), 5);
+
+  EXPECT_STREQ(buffer, "hello");
+  // One that comes later gets it replayed.
+  const UniqueFd late = Attach("echo");
+  char again[16] = {};
+  ASSERT_EQ(recv(late.get(), again, 5, MSG_WAITALL), 5);
+  EXPECT_STREQ(again, "hello");
+}
+
+TEST_F(KeeperLiveTest, KeeperTakesLessThanOneMebibyte) {
+  const auto launched = harness_.Launch(harness_.FakePlan("small", {"sleep"}));
+  ASSERT_THAT(launched, IsOk());
+  const std::string status =
+      absl::StrCat("/proc/", launched->keeper_pid, "/status");
+  ASSERT_TRUE(Eventually([&] {
+    return absl::StrContains(ReadFile(status, 1 << 16).value_or(""),
+                             "Name:\tik-keeper");
+  }));
+
+  const std::string text = ReadFile(status, 1 << 16).value_or("");
+  const size_t at = text.find("VmRSS:");
+  ASSERT_NE(at, std::string::npos);
+  EXPECT_LT(std::stoi(text.substr(at + 6)), 1024) << text;
+  RecordProperty("keeper_rss_kib", std::stoi(text.substr(at + 6)));
+}
+
+}  // namespace
+}  // namespace innkeeper

@@ -1,0 +1,332 @@
+#include "agent/launcher/launch_attempt.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "agent/launch/launch_plan.h"
+#include "agent/launcher/guest_launcher.h"
+#include "agent/launcher/namespaces.h"
+#include "agent/launcher/overlay.h"
+#include "agent/launcher/proc.h"
+#include "base/error.h"
+#include "base/failpoint.h"
+#include "base/log.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "base/unique_fd.h"
+
+namespace innkeeper {
+namespace {
+
+// From clone to exec takes milliseconds; a host under load takes longer.
+constexpr absl::Duration kExecPatience = absl::Seconds(10);
+
+constexpr int kConsoleBufferBytes = 512 * 1024;
+
+const LaunchStepInfo& InfoOf(LaunchStep step) {
+  return kLaunchSteps[std::min<size_t>(static_cast<size_t>(step),
+                                       kLaunchStepCount - 1)];
+}
+
+}  // namespace
+
+absl::StatusOr<Launched> LaunchAttempt::Run() {
+  for (const LaunchStepInfo& info : kLaunchSteps) {
+    if (info.process != LaunchProcess::kLauncher) continue;
+    const absl::Status status = RunStep(info.step);
+    if (status.ok()) continue;
+    if (begun_) {
+      const absl::Status discarded = launcher_.Discard(plan_.guest);
+      if (!discarded.ok()) {
+        LogError("launch.undo_failed",
+                 {{"guest", plan_.guest}, {"error", discarded.message()}});
+      }
+    }
+    return WithStep(status, info.step);
+  }
+  return std::move(launched_);
+}
+
+absl::Status LaunchAttempt::RunStep(LaunchStep step) {
+  switch (step) {
+    case LaunchStep::kCheck:
+      return Check();
+    case LaunchStep::kAllocateUids:
+      return AllocateUids();
+    case LaunchStep::kRecordIntent:
+      return RecordIntent();
+    case LaunchStep::kMakeGuestDir:
+      return MakeGuestDir();
+    case LaunchStep::kMakeCgroups:
+      return MakeCgroups();
+    case LaunchStep::kOpenResources:
+      return OpenResources();
+    case LaunchStep::kClone:
+      return Clone();
+    case LaunchStep::kEnterCgroups:
+      return EnterCgroups();
+    case LaunchStep::kRelease:
+      return ReleaseChild();
+    case LaunchStep::kAwaitExec:
+      return AwaitExec();
+    case LaunchStep::kRecordLaunched:
+      return RecordLaunched();
+    default:
+      return absl::InternalError("a step of another process");
+  }
+}
+
+// A fault that nobody could name better says which step it met. Those that say
+// what the caller can do about it stay as they are.
+absl::Status LaunchAttempt::WithStep(const absl::Status& status,
+                                     LaunchStep step) const {
+  const ErrorDetails details = DetailsOf(status);
+  if (details.reason != reason::kSystemError && !details.reason.empty()) {
+    return status;
+  }
+  const char* const name = InfoOf(step).name;
+  Error error(absl::StatusCode::kInternal, reason::kGuestLaunchFailed,
+              absl::StrCat("launch of guest '", plan_.guest, "' failed at ",
+                           name, ": ", status.message()));
+  error.With("guest", plan_.guest).With("step", name);
+  const auto number = details.metadata.find("errno");
+  if (number != details.metadata.end()) error.With("errno", number->second);
+  return error;
+}
+
+absl::Status LaunchAttempt::Check() {
+  RETURN_IF_ERROR(ValidatePlan(plan_));
+  const std::vector<std::string>& qemus = launcher_.config_.qemus;
+  if (std::find(qemus.begin(), qemus.end(), plan_.argv[0]) == qemus.end()) {
+    return Error(absl::StatusCode::kPermissionDenied, reason::kLauncherRefused,
+                 absl::StrCat("'", plan_.argv[0],
+                              "' is not a QEMU that this host permits; see the "
+                              "launcher's flag --qemu"))
+        .With("binary", plan_.argv[0]);
+  }
+  if (launcher_.guests_.count(plan_.guest) != 0) {
+    return Error(absl::StatusCode::kAlreadyExists, reason::kGuestExists,
+                 absl::StrCat("guest '", plan_.guest, "' exists already"))
+        .With("guest", plan_.guest);
+  }
+  const size_t limit = static_cast<size_t>(launcher_.config_.max_guests);
+  if (launcher_.guests_.size() >= limit) {
+    return Error(absl::StatusCode::kResourceExhausted, reason::kTooManyGuests,
+                 absl::StrCat("this host has its ", limit,
+                              " guests; release one or raise --max-guests"))
+        .With("max_guests", absl::StrCat(limit));
+  }
+  INNKEEPER_FAILPOINT("launcher.launch.check");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::AllocateUids() {
+  ASSIGN_OR_RETURN(entry_.uid_pair,
+                   launcher_.uids_.Allocate(launcher_.LivePairs()));
+  INNKEEPER_FAILPOINT("launcher.launch.allocate_uids");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::RecordIntent() {
+  entry_.guest = plan_.guest;
+  entry_.uid = plan_.uid;
+  entry_.boot_id = launcher_.boot_id_;
+  begun_ = true;
+  launcher_.guests_[plan_.guest] = entry_;
+  RETURN_IF_ERROR(launcher_.journal_.Write(entry_));
+  INNKEEPER_FAILPOINT("launcher.launch.record_intent");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::MakeGuestDir() {
+  const uid_t keeper = launcher_.uids_.KeeperUid(entry_.uid_pair);
+  ASSIGN_OR_RETURN(dir_, launcher_.dirs_.Make(plan_, keeper));
+  INNKEEPER_FAILPOINT("launcher.launch.make_guest_dir");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::MakeCgroups() {
+  RETURN_IF_ERROR(launcher_.cgroups_.Make(plan_.guest, plan_.limits));
+  INNKEEPER_FAILPOINT("launcher.launch.make_cgroups");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UniqueFd> LaunchAttempt::MakeConsole() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    return ErrnoError(errno, "make the console");
+  }
+  UniqueFd qemu(ends[0]);
+  // QEMU writes byte by byte, and the kernel counts far more than a byte for
+  // each. Failing to get more room costs speed only.
+  setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &kConsoleBufferBytes,
+             sizeof(kConsoleBufferBytes));
+  held_.emplace_back(ends[1]);
+  jail_.keeper_has_console = true;
+  jail_.keeper_fds.push_back({ends[1], kKeeperConsole});
+  jail_.keeper_fds.push_back({dir_.console.get(), kKeeperListener});
+  return qemu;
+}
+
+absl::StatusOr<UniqueFd> LaunchAttempt::OpenPlanned(const PlannedFd& fd) {
+  switch (fd.kind) {
+    case FdKind::kConsole:
+      return MakeConsole();
+    case FdKind::kQmp:
+      jail_.listeners.push_back(fd.number);
+      return std::move(dir_.qmp);
+    case FdKind::kBreakGlass:
+      jail_.listeners.push_back(fd.number);
+      return std::move(dir_.break_glass);
+    case FdKind::kRam:
+      return MakeRam(plan_.ram_bytes);
+    case FdKind::kImage: {
+      const PlannedImage& image = plan_.images[static_cast<size_t>(fd.index)];
+      return launcher_.pools_.OpenImage(image.pool, image.name, image.writable);
+    }
+    case FdKind::kOverlay:
+      return MakeOverlay(
+          launcher_.OverlayDir(),
+          plan_.overlays[static_cast<size_t>(fd.index)].virtual_bytes);
+  }
+  return absl::InternalError("unknown kind of descriptor");
+}
+
+absl::Status LaunchAttempt::OpenResources() {
+  for (const PlannedFd& planned : plan_.fds) {
+    ASSIGN_OR_RETURN(UniqueFd fd, OpenPlanned(planned));
+    jail_.qemu_fds.push_back({fd.get(), planned.number});
+    held_.push_back(std::move(fd));
+  }
+  int output[2];
+  if (pipe2(output, O_CLOEXEC) != 0) return ErrnoError(errno, "pipe");
+  held_.emplace_back(output[0]);
+  held_.emplace_back(output[1]);
+  jail_.output = output[1];
+  jail_.keeper_fds.push_back({output[0], kKeeperErrors});
+  jail_.keeper_fds.push_back({dir_.log.get(), kKeeperLogDir});
+  const std::string& keeper = launcher_.config_.keeper;
+  UniqueFd binary(open(keeper.c_str(), O_PATH | O_CLOEXEC));
+  if (!binary.valid()) return ErrnoError(errno, absl::StrCat("open ", keeper));
+  jail_.keeper_binary = binary.get();
+  held_.push_back(std::move(binary));
+  ASSIGN_OR_RETURN(channel_, MakeStatusChannel());
+  INNKEEPER_FAILPOINT("launcher.launch.open_resources");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::Clone() {
+  jail_.hostname = plan_.guest;
+  jail_.root = {launcher_.JailMountPoint(), plan_.argv[0], plan_.kvm};
+  jail_.max_processes = plan_.limits.pids;
+  jail_.status_channel = channel_.child.get();
+  jail_.argv = plan_.argv;
+  jail_.qemu.uid = jail_.qemu.gid = launcher_.uids_.QemuUid(entry_.uid_pair);
+  jail_.keeper.uid = jail_.keeper.gid =
+      launcher_.uids_.KeeperUid(entry_.uid_pair);
+  ASSIGN_OR_RETURN(const UniqueFd cgroup,
+                   launcher_.cgroups_.OpenUnified(plan_.guest));
+  ASSIGN_OR_RETURN(const ClonedProcess init, CloneIntoNamespaces(cgroup));
+  if (init.pid == 0) {
+    // The launcher's end, if kept, would hide that the launcher is gone.
+    channel_.launcher.reset();
+    RunJail(jail_);
+  }
+  entry_.keeper_pid = init.pid;
+  // What was opened for the guest must be open in the guest only.
+  held_.clear();
+  dir_ = GuestDirFds();
+  channel_.child.reset();
+  INNKEEPER_FAILPOINT("launcher.launch.clone");
+  ASSIGN_OR_RETURN(const ProcStat stat, ReadProcStat(absl::StrCat(init.pid)));
+  entry_.keeper_start_time_ticks = stat.start_time_ticks;
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::EnterCgroups() {
+  RETURN_IF_ERROR(launcher_.cgroups_.Enter(
+      plan_.guest, static_cast<pid_t>(entry_.keeper_pid)));
+  INNKEEPER_FAILPOINT("launcher.launch.enter_cgroups");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::ReleaseChild() {
+  if (send(channel_.launcher.get(), "g", 1, MSG_NOSIGNAL) != 1) {
+    return ErrnoError(errno, "tell the guest's process to go on");
+  }
+  INNKEEPER_FAILPOINT("launcher.launch.release");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::HandleReport(ReceivedReport received) {
+  const ChildReport& report = received.report;
+  switch (report.kind) {
+    case ChildReport::Kind::kFailed: {
+      Error error(absl::StatusCode::kInternal, reason::kSystemError,
+                  report.text);
+      error.With("errno", absl::StrCat(report.error));
+      return WithStep(error, report.step);
+    }
+    case ChildReport::Kind::kForked:
+      launched_.pidfd = std::move(received.fd);
+      return absl::OkStatus();
+    case ChildReport::Kind::kQemuReady:
+      // Seen by the kernel, not said by the process: it has dropped.
+      if (received.uid != jail_.qemu.uid) {
+        return ErrnoError(EPERM, "QEMU has the wrong uid");
+      }
+      entry_.pid = received.pid;
+      entry_.start_time_ticks = report.start_time_ticks;
+      qemu_ready_ = true;
+      INNKEEPER_FAILPOINT("launcher.launch.qemu_ready");
+      return absl::OkStatus();
+    case ChildReport::Kind::kKeeperReady:
+      if (received.uid != jail_.keeper.uid) {
+        return ErrnoError(EPERM, "the keeper has the wrong uid");
+      }
+      keeper_ready_ = true;
+      return absl::OkStatus();
+  }
+  return ErrnoError(EBADMSG, "an unknown report");
+}
+
+absl::Status LaunchAttempt::AwaitExec() {
+  const absl::Time deadline = absl::Now() + kExecPatience;
+  while (true) {
+    ASSIGN_OR_RETURN(ReceivedReport received,
+                     ReceiveReport(channel_.launcher.get(), deadline));
+    if (received.closed) break;
+    RETURN_IF_ERROR(HandleReport(std::move(received)));
+  }
+  if (!qemu_ready_ || !keeper_ready_ || !launched_.pidfd.valid()) {
+    return ErrnoError(ECHILD, "a process of the guest died before its program");
+  }
+  INNKEEPER_FAILPOINT("launcher.launch.await_exec");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::RecordLaunched() {
+  entry_.launched = true;
+  RETURN_IF_ERROR(launcher_.journal_.Write(entry_));
+  INNKEEPER_FAILPOINT("launcher.launch.record_launched");
+  launcher_.guests_[plan_.guest] = entry_;
+  launched_.pid = entry_.pid;
+  launched_.keeper_pid = entry_.keeper_pid;
+  launched_.unix_uid = jail_.qemu.uid;
+  launched_.unix_gid = jail_.qemu.gid;
+  launched_.start_time_ticks = entry_.start_time_ticks;
+  return absl::OkStatus();
+}
+
+}  // namespace innkeeper
