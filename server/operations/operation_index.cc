@@ -1,0 +1,49 @@
+#include "server/operations/operation_index.h"
+
+namespace innkeeper {
+namespace {
+
+std::pair<int64_t, std::string> PositionOf(const ClusterOperation& operation) {
+  return {-absl::ToUnixMicros(operation.create_time), operation.name};
+}
+
+}  // namespace
+
+void OperationIndex::Put(ClusterOperation operation) {
+  const Entry entry =
+      std::make_shared<const ClusterOperation>(std::move(operation));
+  absl::MutexLock lock(&mutex_);
+  Entry& known = by_name_[entry->name];
+  if (known != nullptr) {
+    if (known->mod_revision >= entry->mod_revision) return;
+    by_age_.erase(PositionOf(*known));
+  }
+  known = entry;
+  by_age_[PositionOf(*entry)] = entry;
+}
+
+void OperationIndex::Erase(absl::string_view name, int64_t revision) {
+  absl::MutexLock lock(&mutex_);
+  const auto known = by_name_.find(name);
+  if (known == by_name_.end() || known->second->mod_revision > revision) {
+    return;
+  }
+  by_age_.erase(PositionOf(*known->second));
+  by_name_.erase(known);
+}
+
+OperationIndex::Entry OperationIndex::Find(absl::string_view name) const {
+  absl::MutexLock lock(&mutex_);
+  const auto known = by_name_.find(name);
+  return known == by_name_.end() ? nullptr : known->second;
+}
+
+std::vector<OperationIndex::Entry> OperationIndex::All() const {
+  absl::MutexLock lock(&mutex_);
+  std::vector<Entry> all;
+  all.reserve(by_age_.size());
+  for (const auto& [position, entry] : by_age_) all.push_back(entry);
+  return all;
+}
+
+}  // namespace innkeeper
