@@ -2,6 +2,8 @@
 
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -13,6 +15,7 @@
 #include "base/sqlite.h"
 #include "base/testing/fake_clock.h"
 #include "base/testing/status_matchers.h"
+#include "base/unique_fd.h"
 #include "base/uuid.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -191,6 +194,48 @@ TEST_F(SqliteStoreTest, FullDiskFailsTheWriteAndKeepsWhatWasThere) {
   EXPECT_THAT(store->Get("a")->kv, Optional(KeyValue{"a", "1", 1}));
   ASSERT_THAT(store->Commit(Txn().PutKey("a", "2")), IsOk());
   EXPECT_THAT(store->Get("a")->kv, Optional(KeyValue{"a", "2", 2}));
+}
+
+// Commits "0", "1", ... to the store at `path` and writes one byte to `acks`
+// after each, until it is killed.
+[[noreturn]] void CommitUntilKilled(const std::string& path, int acks) {
+  auto store = SqliteStore::Open(path);
+  if (!store.ok()) _exit(1);
+  for (int i = 0;; ++i) {
+    const auto result = (*store)->Commit(Txn().PutKey(absl::StrCat(i), ""));
+    if (!result.ok() || !result->committed) _exit(2);
+    if (write(acks, "", 1) != 1) _exit(3);
+  }
+}
+
+TEST_F(SqliteStoreTest, NoAcknowledgedCommitIsLostWhenTheServerIsKilled) {
+  constexpr int kAcks = 200;
+  int acks[2];
+  ASSERT_EQ(pipe(acks), 0);
+  const UniqueFd reader(acks[0]);
+  UniqueFd writer(acks[1]);
+  const pid_t server = fork();
+  ASSERT_GE(server, 0);
+  if (server == 0) CommitUntilKilled(path_, writer.get());
+  writer.reset();
+  int acknowledged = 0;
+  char ack;
+  while (acknowledged < kAcks && read(reader.get(), &ack, 1) == 1) {
+    ++acknowledged;
+  }
+
+  ASSERT_EQ(kill(server, SIGKILL), 0);
+  ASSERT_EQ(waitpid(server, nullptr, 0), server);
+  while (read(reader.get(), &ack, 1) == 1) ++acknowledged;
+
+  ASSERT_GE(acknowledged, kAcks);
+  const auto store = Open();
+  const auto stored = store->ListAll("");
+  ASSERT_THAT(stored, IsOk());
+  // The last commit may have had no time to be acknowledged.
+  EXPECT_GE(static_cast<int>(stored->kvs.size()), acknowledged);
+  EXPECT_LE(static_cast<int>(stored->kvs.size()), acknowledged + 1);
+  EXPECT_EQ(stored->revision, static_cast<int64_t>(stored->kvs.size()));
 }
 
 }  // namespace
