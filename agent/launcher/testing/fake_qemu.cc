@@ -102,16 +102,22 @@ int Probe() {
 }
 
 void Flood(int fd, long bytes) {
-  char line[64];
-  for (long sent = 0, number = 0; sent < bytes; ++number) {
-    const int size = snprintf(line, sizeof(line), "line %050ld\n", number);
+  // Some lines at a time: byte by byte the kernel would be what is tested.
+  static char block[4096];
+  long number = 0;
+  for (long sent = 0; sent < bytes;) {
+    int size = 0;
+    while (size + 64 < int{sizeof(block)}) {
+      size += snprintf(block + size, 64, "line %050ld\n", number++);
+    }
     for (int at = 0; at < size;) {
-      const ssize_t written = write(fd, line + at, size_t(size - at));
+      const ssize_t written = write(fd, block + at, size_t(size - at));
       if (written > 0) at += static_cast<int>(written);
       if (written < 0 && errno != EINTR) return;
     }
     sent += size;
   }
+  dprintf(fd, "flood done\n");
 }
 
 void Echo(int fd) {
