@@ -1,0 +1,324 @@
+#include "agent/service/guest_service.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "agent/guest/guest_name.h"
+#include "agent/service/convert.h"
+#include "base/error.h"
+#include "base/reason.h"
+#include "base/uuid.h"
+#include "catalog/request_digest.h"
+#include "google/protobuf/empty.pb.h"
+
+namespace innkeeper {
+namespace {
+
+using google::longrunning::Operation;
+
+// The domain's answer as the API's.
+Completion<OperationRecord> AsOperation(Completion<Operation> done) {
+  return [done = std::move(done)](
+             absl::StatusOr<OperationRecord> record) mutable {
+    if (!record.ok()) return done(record.status());
+    done(ToOperation(*record));
+  };
+}
+
+template <typename Request>
+GuestCaller MakeCaller(const Permit& permit, const CallInfo& info,
+                       const Request& request) {
+  GuestCaller caller;
+  caller.principal = permit.caller().principal.ToString();
+  caller.method = info.method;
+  if (info.delegation.has_value() && !info.delegation->operation.empty()) {
+    caller.operation = absl::StrCat("operations/", info.delegation->operation);
+  }
+  caller.request_id = request.request_id();
+  caller.body_sha256 = RequestDigest(request);
+  return caller;
+}
+
+template <typename Request>
+GuestCaller MakeVerbCaller(const Permit& permit, const CallInfo& info,
+                           const Request& request) {
+  GuestCaller caller = MakeCaller(permit, info, request);
+  caller.etag = request.etag();
+  return caller;
+}
+
+std::string IdOf(const std::string& name) {
+  // The gate has resolved the name: it has this form.
+  return ParseGuestName(name, "name").value_or("");
+}
+
+// The owner that a launch without one gets, and whether the caller may make a
+// guest for whom it says.
+absl::StatusOr<GuestRecord> ReadLaunch(const Permit& permit,
+                                       const v1::LaunchGuestRequest& request,
+                                       const std::string& host,
+                                       const std::string& uid) {
+  absl::StatusOr<GuestRecord> guest = ParseLaunch(
+      request, uid, permit.caller().principal.ToString());
+  if (!guest.ok()) return guest;
+  ResourceAttributes attributes;
+  attributes.name = ToGuestName(guest->id);
+  attributes.owner = guest->owner;
+  attributes.host = host;
+  attributes.labels = guest->spec.labels;
+  if (!permit.CanSee(attributes)) {
+    return Error(absl::StatusCode::kPermissionDenied, reason::kPermissionDenied,
+                 absl::StrCat(permit.caller().principal.ToString(),
+                              " may not launch guests for ", guest->owner,
+                              "; launch for yourself or ask an administrator "
+                              "for a role"))
+        .With("owner", guest->owner)
+        .Build();
+  }
+  if (!request.host().empty() && request.host() != host) {
+    return Error(absl::StatusCode::kFailedPrecondition, reason::kHostNotFound,
+                 absl::StrCat("this is the agent of ", host, ", not of ",
+                              request.host(), "; ask the server"))
+        .With("host", request.host())
+        .Build();
+  }
+  return guest;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* GuestService::LaunchGuest(
+    grpc::CallbackServerContext* context, const v1::LaunchGuestRequest* request,
+    Operation* response) {
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info,
+          Completion<Operation> done) {
+        const std::string uid =
+            info.delegation.has_value() && !info.delegation->guest_uid.empty()
+                ? info.delegation->guest_uid
+                : MakeUuid();
+        absl::StatusOr<GuestRecord> guest =
+            ReadLaunch(permit, *request, view_.host_name(), uid);
+        if (!guest.ok()) return done(guest.status());
+        if (!request->validate_only()) {
+          return supervisor_.Launch(permit, *std::move(guest),
+                                    MakeCaller(permit, info, *request),
+                                    AsOperation(std::move(done)));
+        }
+        supervisor_.Explain(
+            permit, *guest,
+            [guest = *guest, host = view_.host_name(),
+             done = std::move(done)](
+                absl::StatusOr<LaunchExplanation> explained) mutable {
+              if (!explained.ok()) return done(explained.status());
+              guest.resolved_machine_type = explained->machine_type;
+              guest.accel_used = explained->accel;
+              guest.accel_reason = explained->accel_reason;
+              Operation operation;
+              operation.set_done(true);
+              operation.mutable_response()->PackFrom(
+                  ToGuest(guest, host, false, ""));
+              done(std::move(operation));
+            });
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::GetGuest(
+    grpc::CallbackServerContext* context, const v1::GetGuestRequest* request,
+    v1::Guest* response) {
+  return gate_.Unary(
+      context, request, response,
+      [&](const Permit&) -> absl::StatusOr<v1::Guest> {
+        const GuestRowPtr row = view_.table().Find(request->name());
+        if (row == nullptr) {
+          return Error(absl::StatusCode::kNotFound, reason::kGuestNotFound,
+                       absl::StrCat("guest '", IdOf(request->name()),
+                                    "' does not exist"))
+              .Build();
+        }
+        return row->guest;
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::ListGuests(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return gate_.RawUnary<v1::ListGuestsRequest>(
+      context, request, response,
+      [&](const Permit& permit, const v1::ListGuestsRequest& parsed) {
+        return list_.List(permit, parsed);
+      });
+}
+
+grpc::ServerWriteReactor<v1::WatchGuestsResponse>* GuestService::WatchGuests(
+    grpc::CallbackServerContext* context,
+    const v1::WatchGuestsRequest* request) {
+  return gate_.ServerStream<v1::WatchGuestsResponse>(
+      context, request,
+      [&](const Permit& permit,
+          std::shared_ptr<StreamWriter<v1::WatchGuestsResponse>> stream) {
+        absl::StatusOr<GuestWatch> watch =
+            MakeGuestWatch(permit, *request, std::move(stream));
+        if (!watch.ok()) return watch.status();
+        view_.watches().Start(*std::move(watch));
+        return absl::OkStatus();
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::StartGuest(
+    grpc::CallbackServerContext* context, const v1::StartGuestRequest* request,
+    Operation* response) {
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info,
+          Completion<Operation> done) {
+        supervisor_.StartGuest(permit, IdOf(request->name()),
+                               MakeVerbCaller(permit, info, *request),
+                               AsOperation(std::move(done)));
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::StopGuest(
+    grpc::CallbackServerContext* context, const v1::StopGuestRequest* request,
+    Operation* response) {
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info,
+          Completion<Operation> done) {
+        StopOptions options;
+        options.force = request->force();
+        if (request->has_grace_period()) {
+          options.grace =
+              absl::Seconds(request->grace_period().seconds()) +
+              absl::Nanoseconds(request->grace_period().nanos());
+          if (options.grace < absl::Seconds(1) ||
+              options.grace > absl::Hours(1)) {
+            return done(Error(absl::StatusCode::kInvalidArgument,
+                              reason::kInvalidRequest,
+                              "grace_period must be 1 s to 1 h")
+                            .Field("grace_period", "must be 1 s to 1 h")
+                            .Build());
+          }
+        }
+        supervisor_.Stop(permit, IdOf(request->name()), options,
+                         MakeVerbCaller(permit, info, *request),
+                         AsOperation(std::move(done)));
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::RebootGuest(
+    grpc::CallbackServerContext* context, const v1::RebootGuestRequest* request,
+    Operation* response) {
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info,
+          Completion<Operation> done) {
+        supervisor_.Reboot(permit, IdOf(request->name()),
+                           MakeVerbCaller(permit, info, *request),
+                           AsOperation(std::move(done)));
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::PauseGuest(
+    grpc::CallbackServerContext* context, const v1::PauseGuestRequest* request,
+    v1::Guest* response) {
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info,
+          Completion<v1::Guest> done) {
+        supervisor_.Pause(
+            permit, IdOf(request->name()),
+            MakeVerbCaller(permit, info, *request),
+            [host = view_.host_name(), done = std::move(done)](
+                absl::StatusOr<GuestRecord> guest) mutable {
+              if (!guest.ok()) return done(guest.status());
+              done(ToGuest(*guest, host, false, ""));
+            });
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::ResumeGuest(
+    grpc::CallbackServerContext* context, const v1::ResumeGuestRequest* request,
+    v1::Guest* response) {
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info,
+          Completion<v1::Guest> done) {
+        supervisor_.Resume(
+            permit, IdOf(request->name()),
+            MakeVerbCaller(permit, info, *request),
+            [host = view_.host_name(), done = std::move(done)](
+                absl::StatusOr<GuestRecord> guest) mutable {
+              if (!guest.ok()) return done(guest.status());
+              done(ToGuest(*guest, host, false, ""));
+            });
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::DeleteGuest(
+    grpc::CallbackServerContext* context, const v1::DeleteGuestRequest* request,
+    Operation* response) {
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info,
+          Completion<Operation> done) {
+        supervisor_.Delete(permit, IdOf(request->name()),
+                           MakeVerbCaller(permit, info, *request),
+                           AsOperation(std::move(done)));
+      });
+}
+
+grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
+    grpc::CallbackServerContext* context,
+    const v1::ExplainLaunchRequest* request,
+    v1::ExplainLaunchResponse* response) {
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, Completion<v1::ExplainLaunchResponse> done) {
+        absl::StatusOr<GuestRecord> guest = ReadLaunch(
+            permit, request->launch(), view_.host_name(), MakeUuid());
+        if (!guest.ok()) return done(guest.status());
+        supervisor_.Explain(
+            permit, *std::move(guest),
+            [host = view_.host_name(), done = std::move(done)](
+                absl::StatusOr<LaunchExplanation> explained) mutable {
+              v1::ExplainLaunchResponse answer;
+              if (!explained.ok()) {
+                const ErrorDetails details = DetailsOf(explained.status());
+                for (const PreconditionViolation& refusal :
+                     details.preconditions) {
+                  answer.add_refusals(refusal.description);
+                }
+                if (details.preconditions.empty()) {
+                  answer.add_refusals(
+                      std::string(explained.status().message()));
+                }
+                return done(std::move(answer));
+              }
+              answer.set_host(host);
+              for (const std::string& argument : explained->argv) {
+                answer.add_argv(argument);
+              }
+              for (const ExplainedFd& fd : explained->fds) {
+                auto* descriptor = answer.add_descriptors();
+                descriptor->set_number(fd.number);
+                descriptor->set_what(fd.what);
+              }
+              for (const std::string& step : explained->steps) {
+                answer.add_steps(step);
+              }
+              answer.set_acceleration(
+                  absl::StrCat(ToString(explained->accel), ": ",
+                               explained->accel_reason));
+              done(std::move(answer));
+            });
+      });
+}
+
+}  // namespace innkeeper

@@ -1,0 +1,161 @@
+#include "catalog/guest_table.h"
+
+#include <algorithm>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "innkeeper/v1/guests.pb.h"
+
+namespace innkeeper {
+
+v1::Guest ToBasicView(const v1::Guest& guest) {
+  v1::Guest basic;
+  basic.set_name(guest.name());
+  basic.set_uid(guest.uid());
+  basic.set_owner(guest.owner());
+  *basic.mutable_labels() = guest.labels();
+  basic.mutable_spec()->set_machine(guest.spec().machine());
+  basic.mutable_spec()->set_vcpu_count(guest.spec().vcpu_count());
+  basic.mutable_spec()->set_memory_bytes(guest.spec().memory_bytes());
+  basic.set_host(guest.host());
+  basic.set_origin(guest.origin());
+  basic.set_state(guest.state());
+  basic.set_state_message(guest.state_message());
+  if (guest.has_create_time()) {
+    *basic.mutable_create_time() = guest.create_time();
+  }
+  if (guest.has_start_time()) *basic.mutable_start_time() = guest.start_time();
+  if (guest.has_observe_time()) {
+    *basic.mutable_observe_time() = guest.observe_time();
+  }
+  basic.set_stale(guest.stale());
+  basic.set_unresponsive(guest.unresponsive());
+  return basic;
+}
+
+GuestRowPtr MakeGuestRow(v1::Guest guest) {
+  auto row = std::make_shared<GuestRow>();
+  row->basic_bytes = ToBasicView(guest).SerializeAsString();
+  row->full_bytes = guest.SerializeAsString();
+  row->attributes.name = guest.name();
+  row->attributes.owner = guest.owner();
+  row->attributes.host = guest.host();
+  for (const auto& [key, value] : guest.labels()) {
+    row->attributes.labels[key] = value;
+  }
+  row->guest = std::move(guest);
+  return row;
+}
+
+std::string GuestTable::ShownName(const v1::Guest& guest) const {
+  const auto taken = by_name_.find(guest.name());
+  if (taken == by_name_.end() || taken->second->guest.uid() == guest.uid()) {
+    return guest.name();
+  }
+  const std::string hex = absl::StrReplaceAll(guest.uid(), {{"-", ""}});
+  return absl::StrCat(guest.name(), "-", hex.substr(0, 6));
+}
+
+void GuestTable::Insert(const GuestRowPtr& row) {
+  by_name_[row->guest.name()] = row;
+  by_uid_[row->guest.uid()] = row;
+  snapshot_ = nullptr;
+}
+
+void GuestTable::Erase(const GuestRowPtr& row) {
+  // The pointers in the maps may be the last ones.
+  const GuestRowPtr keep = row;
+  by_name_.erase(keep->guest.name());
+  by_uid_.erase(keep->guest.uid());
+  snapshot_ = nullptr;
+}
+
+GuestRowPtr GuestTable::Put(v1::Guest guest) {
+  absl::MutexLock lock(&mutex_);
+  const auto known = by_uid_.find(guest.uid());
+  if (known != by_uid_.end()) {
+    // The name that it is shown under stays, also when the other's is free.
+    guest.set_name(known->second->guest.name());
+    Erase(known->second);
+  } else {
+    guest.set_name(ShownName(guest));
+  }
+  guest.set_stale(unreachable_.count(guest.host()) != 0);
+  GuestRowPtr row = MakeGuestRow(std::move(guest));
+  Insert(row);
+  return row;
+}
+
+GuestRowPtr GuestTable::Remove(absl::string_view uid) {
+  absl::MutexLock lock(&mutex_);
+  const auto known = by_uid_.find(uid);
+  if (known == by_uid_.end()) return nullptr;
+  GuestRowPtr row = known->second;
+  Erase(row);
+  return row;
+}
+
+std::vector<GuestRowPtr> GuestTable::SetUnreachable(const std::string& host,
+                                                    bool unreachable) {
+  absl::MutexLock lock(&mutex_);
+  const bool changed = unreachable ? unreachable_.insert(host).second
+                                   : unreachable_.erase(host) != 0;
+  std::vector<GuestRowPtr> rows;
+  if (!changed) return rows;
+  snapshot_ = nullptr;
+  for (auto& [unused, row] : by_name_) {
+    if (row->guest.host() != host) continue;
+    v1::Guest guest = row->guest;
+    guest.set_stale(unreachable);
+    row = MakeGuestRow(std::move(guest));
+    by_uid_[row->guest.uid()] = row;
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+std::vector<GuestRowPtr> GuestTable::RetainOnHost(
+    const std::string& host, const std::set<std::string>& uids) {
+  absl::MutexLock lock(&mutex_);
+  std::vector<GuestRowPtr> gone;
+  for (const auto& [unused, row] : by_name_) {
+    if (row->guest.host() == host && uids.count(row->guest.uid()) == 0) {
+      gone.push_back(row);
+    }
+  }
+  for (const GuestRowPtr& row : gone) Erase(row);
+  return gone;
+}
+
+std::shared_ptr<const GuestSnapshot> GuestTable::Snapshot() {
+  absl::MutexLock lock(&mutex_);
+  if (snapshot_ == nullptr) {
+    auto snapshot = std::make_shared<GuestSnapshot>();
+    snapshot->rows.reserve(by_name_.size());
+    for (const auto& [unused, row] : by_name_) snapshot->rows.push_back(row);
+    snapshot->unreachable.assign(unreachable_.begin(), unreachable_.end());
+    snapshot_ = std::move(snapshot);
+  }
+  return snapshot_;
+}
+
+GuestRowPtr GuestTable::Find(absl::string_view name) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : found->second;
+}
+
+GuestRowPtr GuestTable::FindByUid(absl::string_view uid) const {
+  absl::MutexLock lock(&mutex_);
+  const auto found = by_uid_.find(uid);
+  return found == by_uid_.end() ? nullptr : found->second;
+}
+
+}  // namespace innkeeper

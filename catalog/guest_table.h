@@ -1,0 +1,89 @@
+// The guests that a list shows, ready to be sent.
+#ifndef INNKEEPER_CATALOG_GUEST_TABLE_H_
+#define INNKEEPER_CATALOG_GUEST_TABLE_H_
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
+#include "auth/resource.h"
+#include "innkeeper/v1/guests.pb.h"
+
+namespace innkeeper {
+
+// One guest. Immutable.
+struct GuestRow {
+  v1::Guest guest;          // Whole.
+  std::string basic_bytes;  // The BASIC view, serialised.
+  std::string full_bytes;   // The whole guest, serialised.
+  ResourceAttributes attributes;
+};
+using GuestRowPtr = std::shared_ptr<const GuestRow>;
+
+// `guest` in the BASIC view.
+v1::Guest ToBasicView(const v1::Guest& guest);
+GuestRowPtr MakeGuestRow(v1::Guest guest);
+
+// All guests at one moment, by name. Immutable.
+struct GuestSnapshot {
+  std::vector<GuestRowPtr> rows;
+  // Hosts that do not answer.
+  std::vector<std::string> unreachable;
+};
+
+// Thread-safe; nothing blocks. A list reads a snapshot, which is made when the
+// first list after a change asks for it, so that a burst of changes costs no
+// copies and a list never waits for a guest.
+class GuestTable {
+ public:
+  // Takes in a guest, in place of what was known under its uid. If its name
+  // belongs to another guest, it is shown as NAME-<6 hex digits of its uid>.
+  // Returns the row as it is shown.
+  GuestRowPtr Put(v1::Guest guest) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The row that was taken out; null if there was none.
+  GuestRowPtr Remove(absl::string_view uid) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The guests of `host` are shown as stale, or no longer. Returns the rows
+  // that changed.
+  std::vector<GuestRowPtr> SetUnreachable(const std::string& host,
+                                          bool unreachable)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The guests of `host` that are not among `uids` are gone. Returns them.
+  std::vector<GuestRowPtr> RetainOnHost(const std::string& host,
+                                        const std::set<std::string>& uids)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  std::shared_ptr<const GuestSnapshot> Snapshot() ABSL_LOCKS_EXCLUDED(mutex_);
+  // By "guests/web"; null if there is none.
+  GuestRowPtr Find(absl::string_view name) const ABSL_LOCKS_EXCLUDED(mutex_);
+  GuestRowPtr FindByUid(absl::string_view uid) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  std::string ShownName(const v1::Guest& guest) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Insert(const GuestRowPtr& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Erase(const GuestRowPtr& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  // A leaf lock.
+  mutable absl::Mutex mutex_;
+  std::map<std::string, GuestRowPtr, std::less<>> by_name_
+      ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, GuestRowPtr> by_uid_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> unreachable_ ABSL_GUARDED_BY(mutex_);
+  // Null after a change.
+  std::shared_ptr<const GuestSnapshot> snapshot_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_CATALOG_GUEST_TABLE_H_
