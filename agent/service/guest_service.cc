@@ -23,11 +23,11 @@ using google::longrunning::Operation;
 
 // The domain's answer as the API's.
 Completion<OperationRecord> AsOperation(Completion<Operation> done) {
-  return [done = std::move(done)](
-             absl::StatusOr<OperationRecord> record) mutable {
-    if (!record.ok()) return done(record.status());
-    done(ToOperation(*record));
-  };
+  return
+      [done = std::move(done)](absl::StatusOr<OperationRecord> record) mutable {
+        if (!record.ok()) return done(record.status());
+        done(ToOperation(*record));
+      };
 }
 
 template <typename Request>
@@ -63,8 +63,8 @@ absl::StatusOr<GuestRecord> ReadLaunch(const Permit& permit,
                                        const v1::LaunchGuestRequest& request,
                                        const std::string& host,
                                        const std::string& uid) {
-  absl::StatusOr<GuestRecord> guest = ParseLaunch(
-      request, uid, permit.caller().principal.ToString());
+  absl::StatusOr<GuestRecord> guest =
+      ParseLaunch(request, uid, permit.caller().principal.ToString());
   if (!guest.ok()) return guest;
   ResourceAttributes attributes;
   attributes.name = ToGuestName(guest->id);
@@ -113,8 +113,7 @@ grpc::ServerUnaryReactor* GuestService::LaunchGuest(
         }
         supervisor_.Explain(
             permit, *guest,
-            [guest = *guest, host = view_.host_name(),
-             done = std::move(done)](
+            [guest = *guest, host = view_.host_name(), done = std::move(done)](
                 absl::StatusOr<LaunchExplanation> explained) mutable {
               if (!explained.ok()) return done(explained.status());
               guest.resolved_machine_type = explained->machine_type;
@@ -174,14 +173,14 @@ grpc::ServerWriteReactor<v1::WatchGuestsResponse>* GuestService::WatchGuests(
 grpc::ServerUnaryReactor* GuestService::StartGuest(
     grpc::CallbackServerContext* context, const v1::StartGuestRequest* request,
     Operation* response) {
-  return gate_.UnaryAsync(
-      context, request, response,
-      [&](const Permit& permit, const CallInfo& info,
-          Completion<Operation> done) {
-        supervisor_.StartGuest(permit, IdOf(request->name()),
-                               MakeVerbCaller(permit, info, *request),
-                               AsOperation(std::move(done)));
-      });
+  return gate_.UnaryAsync(context, request, response,
+                          [&](const Permit& permit, const CallInfo& info,
+                              Completion<Operation> done) {
+                            supervisor_.StartGuest(
+                                permit, IdOf(request->name()),
+                                MakeVerbCaller(permit, info, *request),
+                                AsOperation(std::move(done)));
+                          });
 }
 
 grpc::ServerUnaryReactor* GuestService::StopGuest(
@@ -194,9 +193,8 @@ grpc::ServerUnaryReactor* GuestService::StopGuest(
         StopOptions options;
         options.force = request->force();
         if (request->has_grace_period()) {
-          options.grace =
-              absl::Seconds(request->grace_period().seconds()) +
-              absl::Nanoseconds(request->grace_period().nanos());
+          options.grace = absl::Seconds(request->grace_period().seconds()) +
+                          absl::Nanoseconds(request->grace_period().nanos());
           if (options.grace < absl::Seconds(1) ||
               options.grace > absl::Hours(1)) {
             return done(Error(absl::StatusCode::kInvalidArgument,
@@ -215,14 +213,14 @@ grpc::ServerUnaryReactor* GuestService::StopGuest(
 grpc::ServerUnaryReactor* GuestService::RebootGuest(
     grpc::CallbackServerContext* context, const v1::RebootGuestRequest* request,
     Operation* response) {
-  return gate_.UnaryAsync(
-      context, request, response,
-      [&](const Permit& permit, const CallInfo& info,
-          Completion<Operation> done) {
-        supervisor_.Reboot(permit, IdOf(request->name()),
-                           MakeVerbCaller(permit, info, *request),
-                           AsOperation(std::move(done)));
-      });
+  return gate_.UnaryAsync(context, request, response,
+                          [&](const Permit& permit, const CallInfo& info,
+                              Completion<Operation> done) {
+                            supervisor_.Reboot(
+                                permit, IdOf(request->name()),
+                                MakeVerbCaller(permit, info, *request),
+                                AsOperation(std::move(done)));
+                          });
 }
 
 grpc::ServerUnaryReactor* GuestService::PauseGuest(
@@ -232,14 +230,13 @@ grpc::ServerUnaryReactor* GuestService::PauseGuest(
       context, request, response,
       [&](const Permit& permit, const CallInfo& info,
           Completion<v1::Guest> done) {
-        supervisor_.Pause(
-            permit, IdOf(request->name()),
-            MakeVerbCaller(permit, info, *request),
-            [host = view_.host_name(), done = std::move(done)](
-                absl::StatusOr<GuestRecord> guest) mutable {
-              if (!guest.ok()) return done(guest.status());
-              done(ToGuest(*guest, host, false, ""));
-            });
+        supervisor_.Pause(permit, IdOf(request->name()),
+                          MakeVerbCaller(permit, info, *request),
+                          [host = view_.host_name(), done = std::move(done)](
+                              absl::StatusOr<GuestRecord> guest) mutable {
+                            if (!guest.ok()) return done(guest.status());
+                            done(ToGuest(*guest, host, false, ""));
+                          });
       });
 }
 
@@ -250,28 +247,27 @@ grpc::ServerUnaryReactor* GuestService::ResumeGuest(
       context, request, response,
       [&](const Permit& permit, const CallInfo& info,
           Completion<v1::Guest> done) {
-        supervisor_.Resume(
-            permit, IdOf(request->name()),
-            MakeVerbCaller(permit, info, *request),
-            [host = view_.host_name(), done = std::move(done)](
-                absl::StatusOr<GuestRecord> guest) mutable {
-              if (!guest.ok()) return done(guest.status());
-              done(ToGuest(*guest, host, false, ""));
-            });
+        supervisor_.Resume(permit, IdOf(request->name()),
+                           MakeVerbCaller(permit, info, *request),
+                           [host = view_.host_name(), done = std::move(done)](
+                               absl::StatusOr<GuestRecord> guest) mutable {
+                             if (!guest.ok()) return done(guest.status());
+                             done(ToGuest(*guest, host, false, ""));
+                           });
       });
 }
 
 grpc::ServerUnaryReactor* GuestService::DeleteGuest(
     grpc::CallbackServerContext* context, const v1::DeleteGuestRequest* request,
     Operation* response) {
-  return gate_.UnaryAsync(
-      context, request, response,
-      [&](const Permit& permit, const CallInfo& info,
-          Completion<Operation> done) {
-        supervisor_.Delete(permit, IdOf(request->name()),
-                           MakeVerbCaller(permit, info, *request),
-                           AsOperation(std::move(done)));
-      });
+  return gate_.UnaryAsync(context, request, response,
+                          [&](const Permit& permit, const CallInfo& info,
+                              Completion<Operation> done) {
+                            supervisor_.Delete(
+                                permit, IdOf(request->name()),
+                                MakeVerbCaller(permit, info, *request),
+                                AsOperation(std::move(done)));
+                          });
 }
 
 grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
@@ -313,9 +309,8 @@ grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
               for (const std::string& step : explained->steps) {
                 answer.add_steps(step);
               }
-              answer.set_acceleration(
-                  absl::StrCat(ToString(explained->accel), ": ",
-                               explained->accel_reason));
+              answer.set_acceleration(absl::StrCat(
+                  ToString(explained->accel), ": ", explained->accel_reason));
               done(std::move(answer));
             });
       });

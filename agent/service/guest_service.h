@@ -11,9 +11,8 @@
 namespace innkeeper {
 
 // Thread-safe. What the pointers point to must outlive it.
-class GuestService final
-    : public v1::Guests::WithRawCallbackMethod_ListGuests<
-          v1::Guests::CallbackService> {
+class GuestService final : public v1::Guests::WithRawCallbackMethod_ListGuests<
+                               v1::Guests::CallbackService> {
  public:
   GuestService(Gate* gate, GuestSupervisor* supervisor, AgentView* view,
                GuestList* list)
