@@ -123,8 +123,11 @@ absl::StatusOr<std::unique_ptr<GuestLauncher>> GuestLauncher::Create(
   }
   ASSIGN_OR_RETURN(ImagePools pools, ImagePools::Open(config.pools));
   auto launcher = absl::WrapUnique(new GuestLauncher(config, std::move(pools)));
-  ASSIGN_OR_RETURN(launcher->lock_, LockInstance(absl::StrCat(
-                                        config.state_dir, "/launcher/lock")));
+  ASSIGN_OR_RETURN(
+      launcher->state_lock_,
+      LockInstance(absl::StrCat(config.state_dir, "/launcher/lock")));
+  ASSIGN_OR_RETURN(launcher->run_lock_,
+                   LockInstance(absl::StrCat(config.run_dir, "/lock")));
   ASSIGN_OR_RETURN(launcher->boot_id_, BootId());
   RETURN_IF_ERROR(launcher->cgroups_.Prepare());
   RETURN_IF_ERROR(launcher->Recover());
@@ -137,12 +140,14 @@ absl::Status GuestLauncher::Recover() {
   for (const auto& [guest, entry] : guests_) {
     if (!entry.launched || entry.boot_id != boot_id_) doomed.insert(guest);
   }
-  // Things without an entry: the entry was lost with the host's power.
+  // Directories without an entry, which was lost with the host's power.
   for (const std::string& guest : dirs_.List()) {
-    if (guests_.count(guest) == 0) doomed.insert(guest);
+    if (guests_.count(guest) == 0) RETURN_IF_ERROR(dirs_.Remove(guest));
   }
+  // Groups without an entry are not ours: what is in them is left alone.
   for (const std::string& guest : cgroups_.List()) {
-    if (guests_.count(guest) == 0) doomed.insert(guest);
+    if (guests_.count(guest) != 0) continue;
+    LogWarning("cgroup.foreign", {{"group", guest}});
   }
   for (const std::string& guest : doomed) {
     LogWarning("launch.undone", {{"guest", guest}});
@@ -196,8 +201,9 @@ absl::Status GuestLauncher::Release(absl::string_view guest) {
     return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
                  "not a guest's id");
   }
+  // What has no entry was not made here, whatever its name.
+  if (guests_.count(std::string(guest)) == 0) return absl::OkStatus();
   INNKEEPER_FAILPOINT("launcher.release.begun");
-  // Also of an unknown guest: whatever has its name goes.
   return Discard(guest);
 }
 

@@ -70,9 +70,10 @@ class GuestLauncher {
   UidPool uids_;
   Journal journal_;
   GuestDirs dirs_;
-  // Holds a record lock for as long as this process lives, so that an instance
-  // has one launcher.
-  UniqueFd lock_;
+  // Hold record locks for as long as this process lives, so that each of the
+  // two directories has one launcher.
+  UniqueFd state_lock_;
+  UniqueFd run_lock_;
   std::map<std::string, JournalEntry> guests_;
 };
 

@@ -120,6 +120,15 @@ absl::Status LaunchAttempt::Check() {
                  absl::StrCat("guest '", plan_.guest, "' exists already"))
         .With("guest", plan_.guest);
   }
+  // Another instance's, with the same --cgroup-parent: to undo this launch
+  // would be to kill that guest.
+  if (!launcher_.cgroups_.Members(plan_.guest).empty()) {
+    return Error(absl::StatusCode::kAlreadyExists, reason::kGuestExists,
+                 absl::StrCat("the control group of guest '", plan_.guest,
+                              "' has processes that are not this instance's; "
+                              "use another id or another --cgroup-parent"))
+        .With("guest", plan_.guest);
+  }
   const size_t limit = static_cast<size_t>(launcher_.config_.max_guests);
   if (launcher_.guests_.size() >= limit) {
     return Error(absl::StatusCode::kResourceExhausted, reason::kTooManyGuests,

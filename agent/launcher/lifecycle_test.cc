@@ -1,5 +1,7 @@
 // Guests and what is left of them when launcher, QEMU or a launch die.
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -16,6 +18,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/launcher/cgroup.h"
 #include "agent/launcher/proc.h"
 #include "agent/launcher/testing/launcher_harness.h"
 #include "base/error.h"
@@ -197,6 +200,35 @@ TEST(LifecycleTest, LauncherKilledAnywhereLeavesAGuestOrNothing) {
     EXPECT_THAT(harness.Release("doomed"), IsOk());
     ASSERT_EQ(harness.Stop(), 0);
   }
+}
+
+TEST(LifecycleTest, ForeignGroupOfAGuestsNameIsLeftAlone) {
+  LauncherHarness harness;
+  ASSERT_THAT(harness.Start(), IsOk());
+  Cgroups foreign(
+      ParseCgroupMounts(ReadFile("/proc/self/mountinfo", 1 << 22).value_or("")),
+      "innkeeper-" + harness.instance());
+  ASSERT_THAT(foreign.Prepare(), IsOk());
+  ASSERT_THAT(foreign.Make("theirs", {64 << 20, 0, 16}), IsOk());
+  const pid_t child = fork();
+  if (child == 0) {
+    while (true) pause();
+  }
+  for (const std::string& group : harness.CgroupsOf("theirs")) {
+    std::ofstream(group + "/cgroup.procs") << child;
+  }
+
+  EXPECT_THAT(harness.Launch(harness.FakePlan("theirs", {"sleep"})),
+              HasReason(reason::kGuestExists));
+  EXPECT_THAT(harness.Release("theirs"), IsOk());
+  harness.Kill();
+  ASSERT_THAT(harness.Start(), IsOk());
+
+  EXPECT_EQ(waitpid(child, nullptr, WNOHANG), 0);
+  EXPECT_THAT(foreign.Members("theirs"), ElementsAre(child));
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  EXPECT_THAT(foreign.Remove("theirs", absl::Seconds(5)), IsOk());
 }
 
 TEST(LifecycleTest, StoppedLauncherRemovesItsOwnGroups) {
