@@ -105,7 +105,7 @@ TEST(QmpMessageTest, TooManyValuesAreRefused) {
   for (int i = 0; i < kMaxQmpValues; ++i) line += ",0";
   line += "]}";
   EXPECT_THAT(ParseQmpMessage(line), StatusIs(absl::StatusCode::kUnavailable,
-                                              HasSubstr("131072 values")));
+                                              HasSubstr("65536 values")));
 }
 
 TEST(QmpMessageTest, WhatIsNotAJsonObjectIsRefusedAndShown) {
