@@ -1,0 +1,13 @@
+// inn console.
+#ifndef INNKEEPER_CLI_COMMAND_CONSOLE_COMMAND_H_
+#define INNKEEPER_CLI_COMMAND_CONSOLE_COMMAND_H_
+
+#include "cli/command/command_set.h"
+
+namespace innkeeper {
+
+void AddConsoleCommand(CommandSet& commands);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_CLI_COMMAND_CONSOLE_COMMAND_H_

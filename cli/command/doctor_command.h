@@ -1,0 +1,13 @@
+// inn doctor.
+#ifndef INNKEEPER_CLI_COMMAND_DOCTOR_COMMAND_H_
+#define INNKEEPER_CLI_COMMAND_DOCTOR_COMMAND_H_
+
+#include "cli/command/command_set.h"
+
+namespace innkeeper {
+
+void AddDoctorCommand(CommandSet& commands);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_CLI_COMMAND_DOCTOR_COMMAND_H_

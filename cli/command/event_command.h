@@ -1,0 +1,13 @@
+// inn events.
+#ifndef INNKEEPER_CLI_COMMAND_EVENT_COMMAND_H_
+#define INNKEEPER_CLI_COMMAND_EVENT_COMMAND_H_
+
+#include "cli/command/command_set.h"
+
+namespace innkeeper {
+
+void AddEventCommand(CommandSet& commands);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_CLI_COMMAND_EVENT_COMMAND_H_

@@ -1,0 +1,199 @@
+#include "cli/command/host_command.h"
+
+#include <memory>
+#include <string>
+
+#include "CLI/App.hpp"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/error.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "cli/api_client.h"
+#include "cli/command/command_set.h"
+#include "cli/name.h"
+#include "cli/output/format.h"
+#include "cli/output/host_view.h"
+#include "cli/output/table.h"
+#include "cli/output/time_text.h"
+#include "cli/session.h"
+#include "cli/value.h"
+#include "google/protobuf/empty.pb.h"
+#include "innkeeper/v1/hosts.pb.h"
+
+namespace innkeeper {
+namespace {
+
+using Stub = v1::Hosts::Stub;
+
+struct HostOptions {
+  std::string name;
+  std::string filter;
+  std::string sort_by;
+  std::string valid_for;
+  bool force = false;
+};
+
+absl::StatusOr<v1::ListHostsResponse> ListAll(ApiClient& client,
+                                              v1::ListHostsRequest request) {
+  v1::ListHostsResponse all;
+  do {
+    ASSIGN_OR_RETURN(v1::ListHostsResponse page,
+                     client.Call(&Stub::ListHosts, client.hosts(), request));
+    for (v1::Host& host : *page.mutable_hosts()) all.add_hosts()->Swap(&host);
+    if (!page.next_page_token().empty() &&
+        page.next_page_token() == request.page_token()) {
+      return Error(absl::StatusCode::kInternal, reason::kInternal,
+                   "the service sends the same page again and again")
+          .Build();
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
+}
+
+absl::Status RunList(Session& session, const HostOptions& options) {
+  v1::ListHostsRequest request;
+  request.set_filter(options.filter);
+  request.set_order_by(options.sort_by);
+  ASSIGN_OR_RETURN(ApiClient * client, session.Client());
+  ASSIGN_OR_RETURN(const v1::ListHostsResponse response,
+                   ListAll(*client, request));
+  if (session.format() == OutputFormat::kJson) {
+    return session.PrintJson(response);
+  }
+  const bool wide = session.format() == OutputFormat::kWide;
+  Table table = HostTable(wide, session.coloured());
+  for (const v1::Host& host : response.hosts()) {
+    if (session.format() == OutputFormat::kJsonl) {
+      RETURN_IF_ERROR(session.PrintJson(host));
+    } else if (session.format() == OutputFormat::kName) {
+      session.PrintLine(host.name());
+    } else {
+      table.Add(HostRow(host, wide, session.environment().clock->Now()));
+    }
+  }
+  if (wide || session.format() == OutputFormat::kTable) {
+    session.Print(table.Render());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunShow(Session& session, const HostOptions& options) {
+  v1::GetHostRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_name(), FullName("hosts", options.name));
+  ASSIGN_OR_RETURN(ApiClient * client, session.Client());
+  ASSIGN_OR_RETURN(const v1::Host host,
+                   client->Call(&Stub::GetHost, client->hosts(), request));
+  if (IsJson(session.format())) return session.PrintJson(host);
+  if (session.format() == OutputFormat::kName) {
+    session.PrintLine(host.name());
+  } else {
+    session.Print(HostDetails(host, session.environment().clock->Now(),
+                              session.coloured()));
+  }
+  return absl::OkStatus();
+}
+
+template <typename Request>
+absl::Status RunCordon(Session& session, const HostOptions& options,
+                       grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                    const Request&,
+                                                    v1::Host*)) {
+  Request request;
+  ASSIGN_OR_RETURN(*request.mutable_name(), FullName("hosts", options.name));
+  ASSIGN_OR_RETURN(ApiClient * client, session.Client());
+  ASSIGN_OR_RETURN(const v1::Host host,
+                   client->Call(method, client->hosts(), request));
+  if (IsJson(session.format())) return session.PrintJson(host);
+  session.Say(absl::StrCat(host.name(), host.cordoned() ? " takes no new guests"
+                                                        : " takes new guests"));
+  return absl::OkStatus();
+}
+
+absl::Status RunRemove(Session& session, const HostOptions& options) {
+  v1::RemoveHostRequest request;
+  ASSIGN_OR_RETURN(*request.mutable_name(), FullName("hosts", options.name));
+  request.set_force(options.force);
+  ASSIGN_OR_RETURN(ApiClient * client, session.Client());
+  ASSIGN_OR_RETURN(const google::protobuf::Empty empty,
+                   client->Call(&Stub::RemoveHost, client->hosts(), request));
+  if (IsJson(session.format())) return session.PrintJson(empty);
+  session.Say(absl::StrCat(request.name(), " is removed; its guests run on"));
+  return absl::OkStatus();
+}
+
+absl::Status RunToken(Session& session, const HostOptions& options) {
+  v1::CreateEnrolmentTokenRequest request;
+  request.set_host_id(std::string(ShortName(options.name)));
+  if (!options.valid_for.empty()) {
+    ASSIGN_OR_RETURN(const absl::Duration span, ParseSpan(options.valid_for));
+    request.mutable_valid_for()->set_seconds(absl::ToInt64Seconds(span));
+  }
+  ASSIGN_OR_RETURN(ApiClient * client, session.Client());
+  ASSIGN_OR_RETURN(
+      const v1::CreateEnrolmentTokenResponse response,
+      client->Call(&Stub::CreateEnrolmentToken, client->hosts(), request));
+  if (IsJson(session.format())) return session.PrintJson(response);
+  // Alone on standard output, so that it can go straight into a file.
+  session.PrintLine(response.token());
+  session.Progress(absl::StrCat("good for one enrolment of ", request.host_id(),
+                                " until ", TimeText(response.expire_time())));
+  return absl::OkStatus();
+}
+
+CLI::App* AddNamed(CLI::App* app, HostOptions* options) {
+  app->add_option("HOST", options->name, "The host")->required();
+  return app;
+}
+
+}  // namespace
+
+void AddHostCommands(CommandSet& commands) {
+  Session* session = &commands.session();
+  auto options = std::make_shared<HostOptions>();
+  HostOptions* flags = options.get();
+  CLI::App* group = commands.AddGroup("host", "Hosts that guests run on");
+
+  CLI::App* list = commands.Add(group, "list", "List hosts",
+                                [=] { return RunList(*session, *options); });
+  list->alias("ls");
+  list->add_option("--filter", flags->filter, "Such as: state = UP")
+      ->type_name("FILTER");
+  list->add_option("--sort-by", flags->sort_by, "Such as: name desc")
+      ->type_name("FIELDS");
+
+  AddNamed(commands.Add(group, "show", "Show everything about a host",
+                        [=] { return RunShow(*session, *options); }),
+           flags);
+  AddNamed(
+      commands.Add(
+          group, "cordon", "Keep new guests away from a host",
+          [=] { return RunCordon(*session, *options, &Stub::CordonHost); }),
+      flags);
+  AddNamed(
+      commands.Add(
+          group, "uncordon", "Let new guests come again",
+          [=] { return RunCordon(*session, *options, &Stub::UncordonHost); }),
+      flags);
+
+  CLI::App* remove =
+      AddNamed(commands.Add(group, "remove", "Forget a host for good",
+                            [=] { return RunRemove(*session, *options); }),
+               flags);
+  remove->add_flag("-f,--force", flags->force,
+                   "Although guests of the cluster are on it");
+
+  CLI::App* token = AddNamed(
+      commands.Add(group, "token", "Make a token that brings a host in, once",
+                   [=] { return RunToken(*session, *options); }),
+      flags);
+  token
+      ->add_option("--valid-for", flags->valid_for,
+                   "How long it can be used (default 1h)")
+      ->type_name("SPAN");
+}
+
+}  // namespace innkeeper

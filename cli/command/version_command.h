@@ -1,0 +1,13 @@
+// inn version.
+#ifndef INNKEEPER_CLI_COMMAND_VERSION_COMMAND_H_
+#define INNKEEPER_CLI_COMMAND_VERSION_COMMAND_H_
+
+#include "cli/command/command_set.h"
+
+namespace innkeeper {
+
+void AddVersionCommand(CommandSet& commands);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_CLI_COMMAND_VERSION_COMMAND_H_

@@ -1,0 +1,153 @@
+#include "cli/command/wait_command.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "CLI/App.hpp"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "base/error.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "cli/api_client.h"
+#include "cli/command/command_set.h"
+#include "cli/command/guest_operation.h"
+#include "cli/filter.h"
+#include "cli/name.h"
+#include "cli/output/guest_view.h"
+#include "cli/session.h"
+#include "cli/stream.h"
+#include "cli/value.h"
+#include "innkeeper/v1/guests.pb.h"
+
+namespace innkeeper {
+namespace {
+
+struct WaitOptions {
+  std::string name;
+  std::string condition = "running";
+  std::string timeout = "5m";
+};
+
+// The state to wait for; none for a guest that is to be gone.
+absl::StatusOr<std::optional<v1::Guest::State>> ParseCondition(
+    absl::string_view text) {
+  if (text == "deleted") return std::optional<v1::Guest::State>();
+  absl::string_view state_text = text;
+  absl::ConsumePrefix(&state_text, "state=");
+  v1::Guest::State state;
+  if (v1::Guest::State_Parse(absl::AsciiStrToUpper(state_text), &state) &&
+      state != v1::Guest::STATE_UNSPECIFIED) {
+    return std::optional<v1::Guest::State>(state);
+  }
+  return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
+               absl::StrCat("'", text,
+                            "' cannot be waited for; write running, stopped, "
+                            "paused, failed, state=STATE or deleted"))
+      .Build();
+}
+
+// What is known of the guest that is waited for.
+struct Seen {
+  std::optional<v1::Guest> guest;
+  bool all = false;  // The service has sent all there was at the start.
+};
+
+// Whether `seen` is what was wanted. A stale state is not known to be true.
+bool IsReached(const Seen& seen, std::optional<v1::Guest::State> wanted) {
+  if (!wanted.has_value()) return seen.all && !seen.guest.has_value();
+  return seen.guest.has_value() && seen.guest->state() == *wanted &&
+         !seen.guest->stale();
+}
+
+std::string Describe(const Seen& seen, absl::Time now) {
+  if (!seen.guest.has_value()) {
+    return seen.all ? "it is not there" : "its service has not told its state";
+  }
+  std::string text =
+      absl::StrCat("it is ", GuestStateCell(*seen.guest, now).text);
+  if (!seen.guest->state_message().empty()) {
+    absl::StrAppend(&text, ": ", seen.guest->state_message());
+  }
+  return text;
+}
+
+absl::Status Absent(const std::string& name) {
+  return Error(absl::StatusCode::kNotFound, reason::kGuestNotFound,
+               absl::StrCat(name, " does not exist"));
+}
+
+absl::Status RunWait(Session& session, const WaitOptions& options) {
+  ASSIGN_OR_RETURN(const std::string name, FullName("guests", options.name));
+  ASSIGN_OR_RETURN(const std::optional<v1::Guest::State> wanted,
+                   ParseCondition(options.condition));
+  ASSIGN_OR_RETURN(const absl::Duration timeout, ParseSpan(options.timeout));
+  ASSIGN_OR_RETURN(ApiClient * client, session.Client());
+  v1::WatchGuestsRequest request;
+  request.set_filter(FilterTerm("name", name));
+  Seen seen;
+  bool reached = false;
+  bool gone = false;
+  const absl::Status status =
+      FollowStream<v1::Guests::Stub, v1::WatchGuestsRequest,
+                   v1::WatchGuestsResponse>(
+          *client, &v1::Guests::Stub::WatchGuests, client->guests(), request,
+          absl::Now() + timeout, /*start_afresh=*/true,
+          [&](const v1::WatchGuestsResponse& response) {
+            if (response.has_guest()) {
+              seen.guest = response.guest();
+            } else if (response.removed() == name) {
+              seen.guest.reset();
+              seen.all = true;
+            } else if (response.has_progress()) {
+              seen.all = true;
+            }
+            reached = IsReached(seen, wanted);
+            // Nobody can reach a state that is not there.
+            gone = wanted.has_value() && seen.all && !seen.guest.has_value();
+            return !reached && !gone;
+          });
+  if (reached) {
+    if (seen.guest.has_value()) return ShowChanged(session, *seen.guest);
+    session.Say(absl::StrCat(name, " is deleted"));
+    return absl::OkStatus();
+  }
+  if (gone) return Absent(name);
+  if (absl::IsDeadlineExceeded(status)) {
+    return Error(
+        absl::StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded,
+        absl::StrCat("timed out after ", absl::FormatDuration(timeout),
+                     " waiting for ", name, " to be ", options.condition, "; ",
+                     Describe(seen, session.environment().clock->Now())));
+  }
+  if (!status.ok()) return status;
+  return absl::UnavailableError(
+      absl::StrCat("the service ended the watch of ", name, "; ",
+                   Describe(seen, session.environment().clock->Now())));
+}
+
+}  // namespace
+
+void AddWaitCommand(CommandSet& commands) {
+  Session* session = &commands.session();
+  auto options = std::make_shared<WaitOptions>();
+  CLI::App* wait =
+      commands.Add(commands.root(), "wait", "Wait for a guest to get somewhere",
+                   [=] { return RunWait(*session, *options); });
+  wait->add_option("NAME", options->name, "The guest")->required();
+  wait->add_option("--for", options->condition,
+                   "running, stopped, paused, failed, state=STATE or deleted")
+      ->type_name("CONDITION")
+      ->capture_default_str();
+  wait->add_option("--timeout", options->timeout, "How long")
+      ->type_name("SPAN")
+      ->capture_default_str();
+}
+
+}  // namespace innkeeper

@@ -1,0 +1,13 @@
+// inn wait.
+#ifndef INNKEEPER_CLI_COMMAND_WAIT_COMMAND_H_
+#define INNKEEPER_CLI_COMMAND_WAIT_COMMAND_H_
+
+#include "cli/command/command_set.h"
+
+namespace innkeeper {
+
+void AddWaitCommand(CommandSet& commands);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_CLI_COMMAND_WAIT_COMMAND_H_
