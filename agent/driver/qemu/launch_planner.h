@@ -9,7 +9,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "agent/accel/acceleration_report.h"
 #include "agent/guest/guest_record.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
@@ -38,8 +37,14 @@ class LaunchPlanner {
     Spawner* spawner;
     std::string qemu_binary;
     std::vector<std::string> machine_types;  // Newest first.
-    AccelerationReport acceleration;
+    bool kvm = false;        // KVM was proven to run guests here.
+    std::string kvm_reason;  // What the proof saw.
   };
+
+  // Beyond a guest's memory: QEMU's own, and its page tables.
+  static constexpr int64_t kOverheadBytes = int64_t{512} << 20;
+  // QEMU's threads beyond one for each vCPU, and the keeper.
+  static constexpr int64_t kExtraPids = 64;
 
   explicit LaunchPlanner(Parts parts) : parts_(std::move(parts)) {}
 

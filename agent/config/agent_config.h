@@ -1,0 +1,45 @@
+// What an agent was told at its start, checked. Nothing of it changes later.
+#ifndef INNKEEPER_AGENT_CONFIG_AGENT_CONFIG_H_
+#define INNKEEPER_AGENT_CONFIG_AGENT_CONFIG_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "auth/policy.h"
+#include "auth/unix_peer.h"
+
+namespace innkeeper {
+
+// agent_config.proto says what each field means.
+struct AgentConfig {
+  std::string name;
+  std::string trust_domain;
+  std::vector<std::string> listen_addresses;
+  std::string advertised_address;
+  std::string unix_socket;
+  std::string state_directory;
+  std::string ca_file;
+  std::string certificate_file;
+  std::string key_file;
+  std::string deny_list_file;
+  std::string enrolment_token_file;
+  std::vector<Binding> bindings;
+  LocalUsers local_users;
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> pools;
+  std::string qemu_binary = "/usr/bin/qemu-system-x86_64";
+  int64_t capacity_memory_bytes = 0;  // 0: of the machine.
+  int64_t capacity_vcpu_count = 0;    // 0: of the machine.
+  int64_t max_guests = 256;
+};
+
+// Reads and checks `path`. INVALID_ARGUMENT (CONFIG_INVALID) with every fault
+// of the content at once.
+absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path);
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_CONFIG_AGENT_CONFIG_H_

@@ -1,0 +1,192 @@
+#include "agent/driver/qemu/launch_planner.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/driver/qemu/command_line.h"
+#include "agent/guest/volume_name.h"
+#include "agent/image/header_parser.h"
+#include "base/error.h"
+#include "base/reason.h"
+#include "base/unique_fd.h"
+
+namespace innkeeper {
+
+std::string DescribeFd(const LaunchPlan& plan, const PlannedFd& fd) {
+  switch (fd.kind) {
+    case FdKind::kConsole:
+      return "serial console";
+    case FdKind::kQmp:
+      return "monitor";
+    case FdKind::kBreakGlass:
+      return "second monitor";
+    case FdKind::kRam:
+      return "memory";
+    case FdKind::kImage: {
+      const PlannedImage& image = plan.images[static_cast<size_t>(fd.index)];
+      return absl::StrCat(VolumeName{image.pool, image.name}.ToString(),
+                          image.writable ? " (read-write)" : " (read-only)");
+    }
+    case FdKind::kOverlay:
+      return "overlay";
+  }
+  return "";
+}
+
+// What is to be looked into for one launch.
+struct LaunchPlanner::Work {
+  struct Volume {
+    VolumeName name;
+    const DiskSpec* disk = nullptr;  // Null: a kernel or an initrd.
+  };
+
+  GuestRecord guest;
+  Completion<PlannedLaunch> done;
+  std::vector<Volume> volumes;
+  size_t next = 0;
+  std::vector<int64_t> virtual_bytes;
+  std::vector<absl::Status> faults;
+  PlannedLaunch result;
+};
+
+void LaunchPlanner::Plan(const GuestRecord& guest,
+                         Completion<PlannedLaunch> done) {
+  auto work = std::make_shared<Work>();
+  work->guest = guest;
+  work->done = std::move(done);
+  const GuestSpec& spec = work->guest.spec;
+  for (const DiskSpec& disk : spec.disks) {
+    work->volumes.push_back({disk.volume, &disk});
+  }
+  if (spec.kernel.has_value()) work->volumes.push_back({*spec.kernel, nullptr});
+  if (spec.initrd.has_value()) work->volumes.push_back({*spec.initrd, nullptr});
+  Decide(work.get());
+  OpenNext(work);
+}
+
+void LaunchPlanner::Decide(Work* work) const {
+  const GuestSpec& spec = work->guest.spec;
+  // A guest keeps the machine that it was launched with.
+  GuestSpec asked = spec;
+  if (!work->guest.resolved_machine_type.empty()) {
+    asked.machine_type = work->guest.resolved_machine_type;
+  }
+  absl::StatusOr<std::string> machine_type =
+      ResolveMachineType(asked, parts_.machine_types);
+  if (machine_type.ok()) {
+    work->result.machine_type = *std::move(machine_type);
+  } else {
+    work->faults.push_back(machine_type.status());
+  }
+  PlannedLaunch& result = work->result;
+  switch (spec.accel) {
+    case Accel::kTcg:
+      result.accel = Accel::kTcg;
+      result.accel_reason = "asked for";
+      return;
+    case Accel::kKvm:
+      result.accel = Accel::kKvm;
+      result.accel_reason = "asked for";
+      if (parts_.kvm) return;
+      work->faults.push_back(
+          Error(absl::StatusCode::kFailedPrecondition,
+                reason::kAccelerationUnavailable,
+                absl::StrCat("KVM does not run guests on this host (",
+                             parts_.kvm_reason,
+                             "); ask for acceleration TCG, or leave it out"))
+              .With("kvm_reason", parts_.kvm_reason)
+              .Build());
+      return;
+    case Accel::kAuto:
+      result.accel = parts_.kvm ? Accel::kKvm : Accel::kTcg;
+      result.accel_reason =
+          parts_.kvm ? "proven to work on this host"
+                     : absl::StrCat("KVM does not run guests on this host: ",
+                                    parts_.kvm_reason);
+      return;
+  }
+}
+
+void LaunchPlanner::OpenNext(const std::shared_ptr<Work>& work) {
+  if (work->next == work->volumes.size()) {
+    return parts_.loop->Post([this, work] { Finish(work); });
+  }
+  const Work::Volume& volume = work->volumes[work->next];
+  parts_.spawner->OpenImage(
+      volume.name.pool, volume.name.volume,
+      [this, work, volume](absl::StatusOr<UniqueFd> opened) {
+        ++work->next;
+        if (!opened.ok()) {
+          // No launcher is no fault of the volume.
+          if (absl::IsUnavailable(opened.status())) {
+            return work->done(opened.status());
+          }
+          work->faults.push_back(opened.status());
+          if (volume.disk != nullptr) work->virtual_bytes.push_back(0);
+          return OpenNext(work);
+        }
+        if (volume.disk == nullptr) return OpenNext(work);
+        auto fd = std::make_shared<UniqueFd>(*std::move(opened));
+        const absl::Status submitted = parts_.executor->Submit([this, work,
+                                                                volume, fd] {
+          absl::StatusOr<ImageInfo> info = ReadImageInfo(
+              fd->get(), volume.disk->format, volume.name.ToString());
+          fd->reset();
+          parts_.loop->Post([this, work, info = std::move(info)] {
+            work->virtual_bytes.push_back(info.ok() ? info->virtual_bytes : 0);
+            if (!info.ok()) work->faults.push_back(info.status());
+            OpenNext(work);
+          });
+        });
+        if (!submitted.ok()) work->done(submitted);
+      });
+}
+
+void LaunchPlanner::Finish(const std::shared_ptr<Work>& work) {
+  if (!work->faults.empty()) {
+    std::vector<std::string> messages;
+    for (const absl::Status& fault : work->faults) {
+      messages.emplace_back(fault.message());
+    }
+    Error error(absl::StatusCode::kFailedPrecondition,
+                DetailsOf(work->faults[0]).reason,
+                absl::StrJoin(messages, "; "));
+    for (const absl::Status& fault : work->faults) {
+      error.Precondition(DetailsOf(fault).reason,
+                         absl::StrCat("guests/", work->guest.id),
+                         fault.message());
+    }
+    return work->done(error.Build());
+  }
+  QemuTarget target;
+  target.binary = parts_.qemu_binary;
+  target.machine_type = work->result.machine_type;
+  target.accel = work->result.accel;
+  absl::StatusOr<CommandLine> line =
+      BuildCommandLine(work->guest, target, work->virtual_bytes);
+  if (!line.ok()) return work->done(line.status());
+  const GuestSpec& spec = work->guest.spec;
+  LaunchPlan& plan = work->result.plan;
+  plan.guest = work->guest.id;
+  plan.uid = work->guest.uid;
+  plan.owner = work->guest.owner;
+  plan.spec_digest = work->guest.spec_digest;
+  plan.argv = std::move(line->argv);
+  plan.images = std::move(line->images);
+  plan.overlays = std::move(line->overlays);
+  plan.fds = std::move(line->fds);
+  plan.ram_bytes = spec.memory_bytes;
+  plan.limits.memory_bytes = spec.memory_bytes + kOverheadBytes;
+  plan.limits.cpu_millis = int64_t{spec.vcpu_count} * 1000;
+  plan.limits.pids = spec.vcpu_count + kExtraPids;
+  plan.kvm = work->result.accel == Accel::kKvm;
+  work->done(std::move(work->result));
+}
+
+}  // namespace innkeeper

@@ -1,0 +1,29 @@
+// innkeeper.v1.Consoles for this host.
+#ifndef INNKEEPER_AGENT_SERVICE_CONSOLE_SERVICE_H_
+#define INNKEEPER_AGENT_SERVICE_CONSOLE_SERVICE_H_
+
+#include "agent/driver/guest_driver.h"
+#include "base/event_loop.h"
+#include "innkeeper/v1/consoles.grpc.pb.h"
+#include "rpc/gate.h"
+
+namespace innkeeper {
+
+// Thread-safe. What the pointers point to must outlive it.
+class ConsoleService final : public v1::Consoles::CallbackService {
+ public:
+  ConsoleService(Gate* gate, EventLoop* loop, GuestDriver* driver)
+      : gate_(*gate), loop_(*loop), driver_(*driver) {}
+
+  grpc::ServerBidiReactor<v1::AttachSerialRequest, v1::AttachSerialResponse>*
+  AttachSerial(grpc::CallbackServerContext* context) override;
+
+ private:
+  Gate& gate_;
+  EventLoop& loop_;
+  GuestDriver& driver_;
+};
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_SERVICE_CONSOLE_SERVICE_H_

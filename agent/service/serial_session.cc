@@ -1,0 +1,145 @@
+#include "agent/service/serial_session.h"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "base/error.h"
+#include "base/reason.h"
+
+namespace innkeeper {
+namespace {
+
+constexpr size_t kChunk = size_t{32} << 10;
+// Beyond this the client's next message waits until the guest has read.
+constexpr size_t kMaxInput = size_t{64} << 10;
+
+absl::Status Unavailable(int error) {
+  return Error(absl::StatusCode::kFailedPrecondition,
+               reason::kConsoleUnavailable,
+               absl::StrCat("the guest's console cannot be reached: ",
+                            strerror(error), "; is the guest still there?"))
+      .With("errno", absl::StrCat(error));
+}
+
+}  // namespace
+
+void SerialSession::Start(EventLoop* loop, const std::string& path,
+                          bool read_only, std::shared_ptr<Stream> stream) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) {
+    return stream->Finish(Unavailable(ENAMETOOLONG));
+  }
+  memcpy(address.sun_path, path.data(), path.size());
+  UniqueFd socket(
+      ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  // A local socket connects at once, or its queue is full.
+  if (!socket.valid() ||
+      connect(socket.get(), reinterpret_cast<const sockaddr*>(&address),
+              sizeof(address)) != 0) {
+    return stream->Finish(Unavailable(errno));
+  }
+  std::shared_ptr<SerialSession> session(
+      new SerialSession(loop, std::move(socket), read_only, std::move(stream)));
+  session->Run();
+}
+
+void SerialSession::Run() {
+  const auto self = shared_from_this();
+  loop_->Watch(socket_.get(), EPOLLIN,
+               [self](uint32_t events) { self->OnSocket(events); });
+  stream_->SetCancelHandler([self] {
+    self->loop_->Post([self] { self->End(absl::CancelledError("gone")); });
+  });
+  stream_->SetDrainHandler([self] {
+    self->loop_->Post([self] {
+      if (self->ended_) return;
+      self->waiting_ = false;
+      self->UpdateEvents();
+    });
+  });
+  stream_->SetReadHandler(
+      [self](v1::AttachSerialRequest request) {
+        self->loop_->Post(
+            [self, input = std::move(*request.mutable_input())]() mutable {
+              self->TakeInput(std::move(input));
+            });
+      },
+      // No more is typed; what the guest writes still goes to the client.
+      [] {});
+}
+
+void SerialSession::OnSocket(uint32_t events) {
+  if ((events & EPOLLOUT) != 0) WriteSocket();
+  if (!ended_ && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) ReadSocket();
+}
+
+void SerialSession::ReadSocket() {
+  if (waiting_) return;
+  char buffer[kChunk];
+  const ssize_t got = read(socket_.get(), buffer, sizeof(buffer));
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  // The keeper closes when the guest's process has ended.
+  if (got <= 0) return End(absl::OkStatus());
+  v1::AttachSerialResponse response;
+  response.set_output(buffer, static_cast<size_t>(got));
+  stream_->Write(std::move(response));
+  if (!stream_->WritePermitted()) {
+    waiting_ = true;
+    UpdateEvents();
+  }
+}
+
+void SerialSession::TakeInput(std::string input) {
+  if (ended_) return;
+  if (read_only_ && !input.empty()) {
+    return End(Error(absl::StatusCode::kInvalidArgument,
+                     reason::kInvalidRequest,
+                     "the console was attached read-only; attach without "
+                     "read_only to type")
+                   .Field("input", "must be empty"));
+  }
+  input_ += input;
+  if (input_.size() > kMaxInput) stream_->PauseReads();
+  WriteSocket();
+}
+
+void SerialSession::WriteSocket() {
+  while (!input_.empty()) {
+    const ssize_t written =
+        send(socket_.get(), input_.data(), input_.size(), MSG_NOSIGNAL);
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) break;
+    if (written < 0) return End(absl::OkStatus());
+    input_.erase(0, static_cast<size_t>(written));
+  }
+  if (input_.size() <= kMaxInput) stream_->ResumeReads();
+  UpdateEvents();
+}
+
+void SerialSession::UpdateEvents() {
+  uint32_t events = 0;
+  if (!waiting_) events |= EPOLLIN;
+  if (!input_.empty()) events |= EPOLLOUT;
+  loop_->SetEvents(socket_.get(), events);
+}
+
+void SerialSession::End(const absl::Status& status) {
+  if (ended_) return;
+  ended_ = true;
+  loop_->Unwatch(socket_.get());
+  socket_.reset();
+  stream_->Finish(status);
+}
+
+}  // namespace innkeeper

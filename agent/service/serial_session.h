@@ -1,0 +1,55 @@
+// One client on one guest's serial port.
+#ifndef INNKEEPER_AGENT_SERVICE_SERIAL_SESSION_H_
+#define INNKEEPER_AGENT_SERVICE_SERIAL_SESSION_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "base/event_loop.h"
+#include "base/unique_fd.h"
+#include "innkeeper/v1/consoles.pb.h"
+#include "rpc/bidi_stream.h"
+
+namespace innkeeper {
+
+// Carries bytes between a stream and the guest's console socket, both ways, at
+// the pace of the slower side. Used on the loop only; keeps itself alive until
+// either side ends.
+class SerialSession : public std::enable_shared_from_this<SerialSession> {
+ public:
+  using Stream = BidiStream<v1::AttachSerialRequest, v1::AttachSerialResponse>;
+
+  // Connects to `path` and begins. The stream is ended with FAILED_PRECONDITION
+  // (CONSOLE_UNAVAILABLE) if that cannot be done.
+  static void Start(EventLoop* loop, const std::string& path, bool read_only,
+                    std::shared_ptr<Stream> stream);
+
+ private:
+  SerialSession(EventLoop* loop, UniqueFd socket, bool read_only,
+                std::shared_ptr<Stream> stream)
+      : loop_(loop),
+        socket_(std::move(socket)),
+        read_only_(read_only),
+        stream_(std::move(stream)) {}
+
+  void Run();
+  void OnSocket(uint32_t events);
+  void ReadSocket();
+  void WriteSocket();
+  void TakeInput(std::string input);
+  void UpdateEvents();
+  void End(const absl::Status& status);
+
+  EventLoop* const loop_;
+  UniqueFd socket_;
+  const bool read_only_;
+  const std::shared_ptr<Stream> stream_;
+  std::string input_;     // Typed, and not taken by the guest yet.
+  bool waiting_ = false;  // The client does not read; nor do we.
+  bool ended_ = false;
+};
+
+}  // namespace innkeeper
+
+#endif  // INNKEEPER_AGENT_SERVICE_SERIAL_SESSION_H_

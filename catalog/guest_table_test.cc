@@ -1,0 +1,111 @@
+#include "catalog/guest_table.h"
+
+#include <set>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace innkeeper {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+
+v1::Guest MakeGuest(const std::string& name, const std::string& uid,
+                    const std::string& host) {
+  v1::Guest guest;
+  guest.set_name("guests/" + name);
+  guest.set_uid(uid);
+  guest.set_host("hosts/" + host);
+  guest.set_owner("user/a");
+  return guest;
+}
+
+std::vector<std::string> NamesOf(GuestTable& table) {
+  std::vector<std::string> names;
+  for (const GuestRowPtr& row : table.Snapshot()->rows) {
+    names.push_back(row->guest.name());
+  }
+  return names;
+}
+
+TEST(GuestTableTest, RowsComeByName) {
+  GuestTable table;
+  table.Put(MakeGuest("b", "22222222-0000-4000-8000-000000000000", "h1"));
+  table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+
+  EXPECT_THAT(NamesOf(table), ElementsAre("guests/a", "guests/b"));
+  EXPECT_EQ(table.Find("guests/a")->attributes.owner, "user/a");
+}
+
+TEST(GuestTableTest, SecondGuestOfANameIsShownWithItsUid) {
+  GuestTable table;
+  table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+  const GuestRowPtr second =
+      table.Put(MakeGuest("a", "2222aaaa-0000-4000-8000-000000000000", "h2"));
+
+  EXPECT_EQ(second->guest.name(), "guests/a-2222aa");
+  // It keeps that name when it changes.
+  table.Put(MakeGuest("a", "2222aaaa-0000-4000-8000-000000000000", "h2"));
+  EXPECT_THAT(NamesOf(table), ElementsAre("guests/a", "guests/a-2222aa"));
+}
+
+TEST(GuestTableTest, UnreachableHostsGuestsAreStaleAndStay) {
+  GuestTable table;
+  table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+  table.Put(MakeGuest("b", "22222222-0000-4000-8000-000000000000", "h2"));
+
+  EXPECT_THAT(table.SetUnreachable("hosts/h1", true), SizeIs(1));
+
+  EXPECT_TRUE(table.Find("guests/a")->guest.stale());
+  EXPECT_FALSE(table.Find("guests/b")->guest.stale());
+  EXPECT_THAT(table.Snapshot()->unreachable, ElementsAre("hosts/h1"));
+  EXPECT_THAT(table.SetUnreachable("hosts/h1", true), IsEmpty());
+
+  EXPECT_THAT(table.SetUnreachable("hosts/h1", false), SizeIs(1));
+  EXPECT_FALSE(table.Find("guests/a")->guest.stale());
+}
+
+TEST(GuestTableTest, GuestsMissingFromASnapshotOfTheirHostAreGone) {
+  GuestTable table;
+  table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+  table.Put(MakeGuest("b", "22222222-0000-4000-8000-000000000000", "h1"));
+  table.Put(MakeGuest("c", "33333333-0000-4000-8000-000000000000", "h2"));
+
+  EXPECT_THAT(
+      table.RetainOnHost("hosts/h1", {"22222222-0000-4000-8000-000000000000"}),
+      SizeIs(1));
+
+  EXPECT_THAT(NamesOf(table), ElementsAre("guests/b", "guests/c"));
+}
+
+TEST(GuestTableTest, SnapshotDoesNotChangeUnderItsReader) {
+  GuestTable table;
+  table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+  const auto before = table.Snapshot();
+
+  table.Remove("11111111-0000-4000-8000-000000000000");
+
+  EXPECT_THAT(before->rows, SizeIs(1));
+  EXPECT_THAT(table.Snapshot()->rows, IsEmpty());
+}
+
+TEST(GuestTableTest, BasicViewLeavesOutTheProcess) {
+  v1::Guest guest =
+      MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1");
+  guest.mutable_process()->set_pid(7);
+  guest.mutable_spec()->set_vcpu_count(2);
+  guest.mutable_spec()->set_kernel("pools/p/volumes/k");
+
+  const v1::Guest basic = ToBasicView(guest);
+
+  EXPECT_FALSE(basic.has_process());
+  EXPECT_EQ(basic.spec().vcpu_count(), 2);
+  EXPECT_EQ(basic.spec().kernel(), "");
+}
+
+}  // namespace
+}  // namespace innkeeper
