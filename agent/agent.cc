@@ -175,8 +175,8 @@ absl::Status Agent::Parts::CheckIdentity() {
   if (certificate.principal.ToString() == self) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, reason::kConfigInvalid,
                absl::StrCat(config.certificate_file, " belongs to ",
-                            certificate.principal.ToString(), ", not to ",
-                            self, "; issue one for this host"))
+                            certificate.principal.ToString(), ", not to ", self,
+                            "; issue one for this host"))
       .With("file", config.certificate_file);
 }
 
@@ -222,17 +222,16 @@ absl::Status Agent::Parts::MakeDomain(const std::string& run_dir) {
   planner = std::make_unique<LaunchPlanner>(LaunchPlanner::Parts{
       loop.get(), executor.get(), launcher.get(), config.qemu_binary,
       probe.qemu.machine_types, probe.kvm, probe.kvm_reason});
-  driver = std::make_unique<QemuDriver>(QemuDriver::Parts{
-      loop.get(), launcher.get(), planner.get(),
-      absl::StrCat(run_dir, "/guests"), facts.boot_id});
+  driver = std::make_unique<QemuDriver>(
+      QemuDriver::Parts{loop.get(), launcher.get(), planner.get(),
+                        absl::StrCat(run_dir, "/guests"), facts.boot_id});
   book = std::make_unique<GuestBook>(
       GuestBook::Parts{loop.get(), store.get(), tracker.get(), encoder.get(),
                        view.get(), Clock::Real()});
   supervisor = std::make_unique<GuestSupervisor>(GuestSupervisor::Parts{
       loop.get(), executor.get(), store.get(), driver.get(), book.get(),
-      encoder.get(), Clock::Real(), facts.boot_id,
-      config.capacity_memory_bytes, config.capacity_vcpu_count,
-      static_cast<size_t>(config.max_guests)});
+      encoder.get(), Clock::Real(), facts.boot_id, config.capacity_memory_bytes,
+      config.capacity_vcpu_count, static_cast<size_t>(config.max_guests)});
   return absl::OkStatus();
 }
 
@@ -252,8 +251,7 @@ absl::Status Agent::Parts::MakeGate() {
   AuthorizerOptions options;
   options.local_name = config.name;
   options.host = absl::StrCat("hosts/", config.name);
-  authorizer =
-      std::make_unique<Authorizer>(std::move(policy_rules), options);
+  authorizer = std::make_unique<Authorizer>(std::move(policy_rules), options);
   ASSIGN_OR_RETURN(AccessTable table, AccessTable::Create(Services()));
   access = std::make_unique<AccessTable>(std::move(table));
   deny_list = std::make_shared<DenyList>(config.deny_list_file);
@@ -266,10 +264,8 @@ absl::Status Agent::Parts::MakeGate() {
   gate_options.authorizer = authorizer.get();
   gate_options.resolver = view.get();
   gate_options.connections = &connections;
-  gate_options.identify_certificate =
-      [this](absl::string_view leaf) {
-        return ParseCertificate(leaf, config.trust_domain);
-      };
+  gate_options.trust_domain = config.trust_domain;
+  gate_options.deny_list = deny_list;
   gate_options.identify_local = [this](uint32_t uid, absl::string_view) {
     return IdentityOfUid(uid, config.name, config.local_users);
   };
@@ -299,17 +295,17 @@ absl::Status Agent::Parts::Serve() {
   list = std::make_unique<GuestList>(&view->table(), token_key);
   guests = std::make_unique<GuestService>(gate.get(), supervisor.get(),
                                           view.get(), list.get());
-  consoles = std::make_unique<ConsoleService>(gate.get(), loop.get(),
-                                              driver.get());
+  consoles =
+      std::make_unique<ConsoleService>(gate.get(), loop.get(), driver.get());
   hosts = std::make_unique<HostService>(gate.get(), view.get());
   operations = std::make_unique<OperationService>(gate.get(), tracker.get(),
                                                   store.get());
   events = std::make_unique<EventService>(gate.get(), view.get());
-  policy = std::make_unique<PolicyService>(
-      gate.get(), authorizer.get(), absl::StrCat("host/", config.name),
-      kVersion);
-  inventory = std::make_unique<InventoryService>(gate.get(), view.get(),
-                                                 store.get());
+  policy = std::make_unique<PolicyService>(gate.get(), authorizer.get(),
+                                           absl::StrCat("host/", config.name),
+                                           kVersion);
+  inventory =
+      std::make_unique<InventoryService>(gate.get(), view.get(), store.get());
   health = std::make_unique<HealthService>(gate.get(), Services());
   reflection = std::make_unique<ReflectionService>(gate.get(), Services());
   reflection_alpha =
@@ -324,9 +320,9 @@ absl::Status Agent::Parts::Serve() {
     tls.deny_list = deny_list;
     options.credentials = MakeServerCredentials(tls);
   }
-  options.services = {guests.get(),     consoles.get(),  hosts.get(),
-                      operations.get(), events.get(),    policy.get(),
-                      inventory.get(),  health.get(),    reflection.get(),
+  options.services = {guests.get(),          consoles.get(), hosts.get(),
+                      operations.get(),      events.get(),   policy.get(),
+                      inventory.get(),       health.get(),   reflection.get(),
                       reflection_alpha.get()};
   options.gate = gate.get();
   options.access = access.get();
@@ -404,8 +400,8 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(AgentConfig config) {
   ASSIGN_OR_RETURN(parts->facts, ReadHostFacts());
   AgentConfig& settings = parts->config;
   if (settings.capacity_memory_bytes == 0) {
-    settings.capacity_memory_bytes = std::max<int64_t>(
-        0, parts->facts.memory_bytes - kReservedMemoryBytes);
+    settings.capacity_memory_bytes =
+        std::max<int64_t>(0, parts->facts.memory_bytes - kReservedMemoryBytes);
   }
   if (settings.capacity_vcpu_count == 0) {
     settings.capacity_vcpu_count = parts->facts.cpu_count * kVcpusPerCpu;
@@ -417,10 +413,9 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(AgentConfig config) {
   RETURN_IF_ERROR(parts->ConnectLauncher(&run_dir));
   RETURN_IF_ERROR(parts->CheckIdentity());
   ProcessProbeRunner runner(parts->loop.get());
-  ASSIGN_OR_RETURN(
-      parts->probe,
-      ProbeHost(settings.qemu_binary, parts->facts.boot_id,
-                parts->PathOf("host_probe.json"), &runner));
+  ASSIGN_OR_RETURN(parts->probe,
+                   ProbeHost(settings.qemu_binary, parts->facts.boot_id,
+                             parts->PathOf("host_probe.json"), &runner));
   RETURN_IF_ERROR(parts->MakeDomain(run_dir));
   RETURN_IF_ERROR(parts->Recover());
   RETURN_IF_ERROR(parts->MakeGate());
