@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "rpc/delegation.h"
+#include "auth/delegation.h"
 
 namespace innkeeper {
 

@@ -7,23 +7,23 @@
 
 namespace innkeeper {
 
-absl::StatusOr<std::shared_ptr<const Identity>> Connection::GetIdentity(
-    absl::AnyInvocable<absl::StatusOr<Identity>()> make) {
+absl::StatusOr<std::shared_ptr<const VerifiedPeer>> Connection::GetPeer(
+    absl::AnyInvocable<absl::StatusOr<VerifiedPeer>()> make) {
   {
     absl::MutexLock lock(&mutex_);
-    if (identity_ != nullptr) return identity_;
+    if (peer_ != nullptr) return peer_;
   }
   // Two calls that come first may both do it; they get the same answer.
-  absl::StatusOr<Identity> made = make();
+  absl::StatusOr<VerifiedPeer> made = make();
   if (!made.ok()) return made.status();
-  auto identity = std::make_shared<const Identity>(*std::move(made));
+  auto peer = std::make_shared<const VerifiedPeer>(*std::move(made));
   SourceLimiter::Slot slot;
   {
     absl::MutexLock lock(&mutex_);
-    if (identity_ == nullptr) identity_ = identity;
+    if (peer_ == nullptr) peer_ = peer;
     std::swap(slot, slot_);
   }
-  switch (identity->principal.kind()) {
+  switch (peer->identity.principal.kind()) {
     case PrincipalKind::kServer:
     case PrincipalKind::kGateway:
       // They carry the calls of many.
@@ -32,12 +32,12 @@ absl::StatusOr<std::shared_ptr<const Identity>> Connection::GetIdentity(
     default:
       break;
   }
-  return identity;
+  return peer;
 }
 
 bool Connection::identified() const {
   absl::MutexLock lock(&mutex_);
-  return identity_ != nullptr;
+  return peer_ != nullptr;
 }
 
 }  // namespace innkeeper

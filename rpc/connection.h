@@ -12,9 +12,9 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "auth/identity.h"
 #include "rpc/source_limiter.h"
 #include "rpc/token_bucket.h"
+#include "rpc/verified_peer.h"
 
 namespace innkeeper {
 
@@ -48,11 +48,11 @@ class Connection {
   // What the client may send, in bytes. Without limit for unix sockets.
   TokenBucket& bucket() { return bucket_; }
 
-  // The identity of the other end: made by `make` when it is asked for first,
-  // then kept. An error is not kept. A connection that has an identity no
-  // longer counts against its source, and gets the rate of its kind.
-  absl::StatusOr<std::shared_ptr<const Identity>> GetIdentity(
-      absl::AnyInvocable<absl::StatusOr<Identity>()> make)
+  // Who the other end is: made by `make` when it is asked for first, then kept.
+  // An error is not kept. A connection whose peer is known no longer counts
+  // against its source, and gets the rate of its kind.
+  absl::StatusOr<std::shared_ptr<const VerifiedPeer>> GetPeer(
+      absl::AnyInvocable<absl::StatusOr<VerifiedPeer>()> make)
       ABSL_LOCKS_EXCLUDED(mutex_);
   bool identified() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -63,7 +63,7 @@ class Connection {
   TokenBucket bucket_;
   mutable absl::Mutex mutex_;
   SourceLimiter::Slot slot_ ABSL_GUARDED_BY(mutex_);
-  std::shared_ptr<const Identity> identity_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<const VerifiedPeer> peer_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace innkeeper

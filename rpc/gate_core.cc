@@ -8,6 +8,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "auth/certificate.h"
+#include "auth/delegation.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/reason.h"
@@ -52,9 +54,15 @@ absl::StatusOr<std::optional<Delegation>> ReadDelegation(
         .Build();
   }
   ASSIGN_OR_RETURN(Delegation delegation,
-                   DecodeDelegation(absl::string_view(begin->second.data(),
-                                                      begin->second.size())));
+                   ParseDelegation(absl::string_view(begin->second.data(),
+                                                     begin->second.size())));
   return delegation;
+}
+
+// What a deny list can know of somebody without a certificate.
+Certificate NameOnly(const Principal& principal) {
+  return Certificate{principal, "", "", absl::InfinitePast(),
+                     absl::InfiniteFuture()};
 }
 
 // The name of what `request` acts on; empty for a collection, and for a name
@@ -125,21 +133,21 @@ absl::StatusOr<GateCore::Admission> GateCore::Decide(
     const grpc::CallbackServerContext& context,
     const google::protobuf::Message& request, const AccessRule& rule,
     GateDecision& decision) const {
-  ASSIGN_OR_RETURN(std::shared_ptr<const Identity> peer, Identify(context));
-  decision.caller = peer->principal.ToString();
-  decision.address = peer->address;
-  RETURN_IF_ERROR(CheckIdentity(*peer));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const VerifiedPeer> peer,
+                   Identify(context));
+  decision.caller = peer->identity.principal.ToString();
+  decision.address = peer->identity.address;
+  RETURN_IF_ERROR(CheckWelcome(*peer, std::nullopt));
   ASSIGN_OR_RETURN(std::optional<Delegation> delegation,
-                   ReadDelegation(context, *peer));
+                   ReadDelegation(context, peer->identity));
 
-  Identity caller = *peer;
+  Identity caller = peer->identity;
   std::optional<Principal> delegate;
   if (delegation.has_value()) {
-    ASSIGN_OR_RETURN(const Principal principal,
-                     Principal::Parse(delegation->caller));
-    caller = ForwardedIdentity(principal, *peer);
-    delegate = peer->principal;
-    decision.caller = delegation->caller;
+    RETURN_IF_ERROR(CheckWelcome(*peer, delegation->caller));
+    caller = ForwardedIdentity(delegation->caller, peer->identity);
+    delegate = peer->identity.principal;
+    decision.caller = delegation->caller.ToString();
     decision.delegate = delegate->ToString();
   }
 
@@ -150,44 +158,63 @@ absl::StatusOr<GateCore::Admission> GateCore::Decide(
                        decision.resource, options_.resolver));
   RETURN_IF_ERROR(validator_.Validate(request));
   return Admission{std::move(permit),
-                   MakeInfo(context, rule, std::move(delegation)),
-                   std::move(peer)};
+                   MakeInfo(context, rule, std::move(delegation)), peer};
 }
 
-absl::StatusOr<std::shared_ptr<const Identity>> GateCore::Identify(
+absl::StatusOr<std::shared_ptr<const VerifiedPeer>> GateCore::Identify(
     const grpc::CallbackServerContext& context) const {
   const std::shared_ptr<Connection> connection =
       options_.connections->Find(context.peer());
   if (connection == nullptr) {
     return Unauthenticated("the call did not come through the acceptor");
   }
-  return connection->GetIdentity([&]() -> absl::StatusOr<Identity> {
-    if (connection->unix_peer().has_value()) {
-      return options_.identify_local(connection->unix_peer()->uid,
-                                     connection->address());
-    }
-    const std::vector<grpc::string_ref> leaf =
-        context.auth_context()->FindPropertyValues("x509_pem_cert");
-    if (leaf.size() != 1) {
-      return Unauthenticated("the caller shows no certificate");
-    }
-    return options_.identify_certificate(
-        absl::string_view(leaf[0].data(), leaf[0].size()),
-        connection->address());
-  });
+  return connection->GetPeer([&] { return Verify(*connection, context); });
 }
 
-absl::Status GateCore::CheckIdentity(const Identity& identity) const {
-  if (identity.expire_time <= options_.clock->Now()) {
+absl::StatusOr<VerifiedPeer> GateCore::Verify(
+    const Connection& connection,
+    const grpc::CallbackServerContext& context) const {
+  if (connection.unix_peer().has_value()) {
+    if (!options_.identify_local) {
+      return Unauthenticated("local callers are not let in here");
+    }
+    ASSIGN_OR_RETURN(Identity identity,
+                     options_.identify_local(connection.unix_peer()->uid,
+                                             connection.address()));
+    return VerifiedPeer{std::move(identity), std::nullopt};
+  }
+  const std::vector<grpc::string_ref> leaf =
+      context.auth_context()->FindPropertyValues("x509_pem_cert");
+  if (leaf.size() != 1) {
+    return Unauthenticated("the caller shows no certificate");
+  }
+  ASSIGN_OR_RETURN(
+      Certificate certificate,
+      ParseCertificate(absl::string_view(leaf[0].data(), leaf[0].size()),
+                       options_.trust_domain));
+  Identity identity{certificate.principal, false, certificate.fingerprint,
+                    certificate.expire_time, connection.address()};
+  return VerifiedPeer{std::move(identity), std::move(certificate)};
+}
+
+absl::Status GateCore::CheckWelcome(
+    const VerifiedPeer& peer, const std::optional<Principal>& caller) const {
+  if (peer.identity.expire_time <= options_.clock->Now()) {
+    const std::string name = peer.identity.principal.ToString();
     return Error(absl::StatusCode::kUnauthenticated,
                  reason::kCertificateRefused,
-                 absl::StrCat("the certificate of ",
-                              identity.principal.ToString(),
+                 absl::StrCat("the certificate of ", name,
                               " has expired; renew it and connect again"))
-        .With("caller", identity.principal.ToString());
+        .With("caller", name);
   }
-  return options_.check_revoked ? options_.check_revoked(identity)
-                                : absl::OkStatus();
+  if (options_.deny_list == nullptr) return absl::OkStatus();
+  // A caller that is not the peer is denied by name only.
+  if (caller.has_value()) {
+    return options_.deny_list->Check(NameOnly(*caller));
+  }
+  return options_.deny_list->Check(peer.certificate.has_value()
+                                       ? *peer.certificate
+                                       : NameOnly(peer.identity.principal));
 }
 
 CallInfo GateCore::MakeInfo(const grpc::CallbackServerContext& context,
@@ -228,7 +255,7 @@ void GateCore::Track(std::weak_ptr<LiveCall> call, const Admission& admission,
   Tracked tracked{call, admission.peer, std::nullopt, admission.info.deadline,
                   kind};
   if (admission.permit.delegate().has_value()) {
-    tracked.caller = admission.permit.caller();
+    tracked.caller = admission.permit.caller().principal;
   }
   absl::MutexLock lock(&mutex_);
   if (kind == Kind::kBidi) {
@@ -271,9 +298,9 @@ void GateCore::Sweep() {
     }
     // A unary call was checked when it came, and ends soon.
     if (tracked.kind != Kind::kUnary) {
-      status = CheckIdentity(*tracked.peer);
+      status = CheckWelcome(*tracked.peer, std::nullopt);
       if (status.ok() && tracked.caller.has_value()) {
-        status = CheckIdentity(*tracked.caller);
+        status = CheckWelcome(*tracked.peer, tracked.caller);
       }
     }
     if (!status.ok()) call->Abort(status);

@@ -17,6 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "auth/authorizer.h"
+#include "auth/deny_list.h"
 #include "auth/identity.h"
 #include "auth/permit.h"
 #include "auth/principal.h"
@@ -31,6 +32,7 @@
 #include "rpc/connection_table.h"
 #include "rpc/live_call.h"
 #include "rpc/validator.h"
+#include "rpc/verified_peer.h"
 
 namespace innkeeper {
 
@@ -58,18 +60,17 @@ class GateCore {
     const ConnectionTable* connections = nullptr;
     const Clock* clock = Clock::Real();
 
-    // The identity in a leaf certificate (PEM) that was verified in the
-    // handshake, for a peer at `address`. Called once for each connection.
-    std::function<absl::StatusOr<Identity>(absl::string_view leaf,
-                                           absl::string_view address)>
-        identify_certificate;
+    // Whose certificates are taken. Those who come with one were verified in
+    // the handshake.
+    std::string trust_domain;
+    // Looked at for each call, and about once a second for each stream. Null:
+    // nobody is denied.
+    std::shared_ptr<const DenyList> deny_list;
     // The identity of a local process by the user id that the kernel attests.
+    // Empty: nobody is let in that way.
     std::function<absl::StatusOr<Identity>(uint32_t uid,
                                            absl::string_view address)>
         identify_local;
-    // An error once an identity was revoked. Called for each call, and about
-    // once a second for each stream; must be quick. May be empty.
-    std::function<absl::Status(const Identity&)> check_revoked;
     // Called for each denial and for each call of class B or C that was let
     // in. Must not block for long. May be empty.
     std::function<void(const GateDecision&)> audit;
@@ -89,7 +90,7 @@ class GateCore {
     Permit permit;
     CallInfo info;
     // Who holds the connection: the caller itself, or who passed the call on.
-    std::shared_ptr<const Identity> peer;
+    std::shared_ptr<const VerifiedPeer> peer;
   };
 
   explicit GateCore(Options options);
@@ -141,16 +142,21 @@ class GateCore {
  private:
   struct Tracked {
     std::weak_ptr<LiveCall> call;
-    std::shared_ptr<const Identity> peer;
+    std::shared_ptr<const VerifiedPeer> peer;
     // Who the call is for, if not the peer.
-    std::optional<Identity> caller;
+    std::optional<Principal> caller;
     absl::Time deadline;
     Kind kind;
   };
 
-  absl::StatusOr<std::shared_ptr<const Identity>> Identify(
+  absl::StatusOr<std::shared_ptr<const VerifiedPeer>> Identify(
       const grpc::CallbackServerContext& context) const;
-  absl::Status CheckIdentity(const Identity& identity) const;
+  absl::StatusOr<VerifiedPeer> Verify(
+      const Connection& connection,
+      const grpc::CallbackServerContext& context) const;
+  // Whether the peer, and whoever it calls for, are still welcome.
+  absl::Status CheckWelcome(const VerifiedPeer& peer,
+                            const std::optional<Principal>& caller) const;
   absl::StatusOr<Admission> Decide(const grpc::CallbackServerContext& context,
                                    const google::protobuf::Message& request,
                                    const AccessRule& rule,
