@@ -153,6 +153,7 @@ struct Agent::Parts {
             config.key_file};
   }
 
+  absl::Status Begin();
   absl::Status CheckIdentity();
   absl::Status ConnectLauncher(std::string* run_dir);
   absl::Status MakeDomain(const std::string& run_dir);
@@ -394,36 +395,44 @@ void Agent::Parts::CollectGarbageLater() {
 Agent::Agent(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Agent::~Agent() = default;
 
+absl::Status Agent::Parts::Begin() {
+  ASSIGN_OR_RETURN(facts, ReadHostFacts());
+  if (config.capacity_memory_bytes == 0) {
+    config.capacity_memory_bytes =
+        std::max<int64_t>(0, facts.memory_bytes - kReservedMemoryBytes);
+  }
+  if (config.capacity_vcpu_count == 0) {
+    config.capacity_vcpu_count = facts.cpu_count * kVcpusPerCpu;
+  }
+  loop = std::make_unique<EventLoop>("agent");
+  executor = std::make_unique<Executor>("worker", kWorkers, kMaxQueuedWork);
+  std::string run_dir;
+  RETURN_IF_ERROR(ConnectLauncher(&run_dir));
+  RETURN_IF_ERROR(CheckIdentity());
+  ProcessProbeRunner runner(loop.get());
+  ASSIGN_OR_RETURN(probe, ProbeHost(config.qemu_binary, facts.boot_id,
+                                    PathOf("host_probe.json"), &runner));
+  RETURN_IF_ERROR(MakeDomain(run_dir));
+  RETURN_IF_ERROR(Recover());
+  RETURN_IF_ERROR(MakeGate());
+  RETURN_IF_ERROR(Serve());
+  loop->Post([this] {
+    RescanLater();
+    CollectGarbageLater();
+  });
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(AgentConfig config) {
   auto parts = std::make_unique<Parts>();
   parts->config = std::move(config);
-  ASSIGN_OR_RETURN(parts->facts, ReadHostFacts());
-  AgentConfig& settings = parts->config;
-  if (settings.capacity_memory_bytes == 0) {
-    settings.capacity_memory_bytes =
-        std::max<int64_t>(0, parts->facts.memory_bytes - kReservedMemoryBytes);
+  const absl::Status status = parts->Begin();
+  if (!status.ok()) {
+    // Said before anything is torn down: without its socket the launcher ends
+    // this process at once.
+    LogError("agent.failed", {{"error", status.message()}});
+    return status;
   }
-  if (settings.capacity_vcpu_count == 0) {
-    settings.capacity_vcpu_count = parts->facts.cpu_count * kVcpusPerCpu;
-  }
-  parts->loop = std::make_unique<EventLoop>("agent");
-  parts->executor =
-      std::make_unique<Executor>("worker", kWorkers, kMaxQueuedWork);
-  std::string run_dir;
-  RETURN_IF_ERROR(parts->ConnectLauncher(&run_dir));
-  RETURN_IF_ERROR(parts->CheckIdentity());
-  ProcessProbeRunner runner(parts->loop.get());
-  ASSIGN_OR_RETURN(parts->probe,
-                   ProbeHost(settings.qemu_binary, parts->facts.boot_id,
-                             parts->PathOf("host_probe.json"), &runner));
-  RETURN_IF_ERROR(parts->MakeDomain(run_dir));
-  RETURN_IF_ERROR(parts->Recover());
-  RETURN_IF_ERROR(parts->MakeGate());
-  RETURN_IF_ERROR(parts->Serve());
-  parts->loop->Post([raw = parts.get()] {
-    raw->RescanLater();
-    raw->CollectGarbageLater();
-  });
   return std::unique_ptr<Agent>(new Agent(std::move(parts)));
 }
 

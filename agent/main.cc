@@ -65,7 +65,7 @@ int Run() {
   }
   absl::StatusOr<std::unique_ptr<Agent>> agent =
       Agent::Start(*std::move(config));
-  if (!agent.ok()) return Fail(agent.status());
+  if (!agent.ok()) _exit(1);
   const bool asked = (*agent)->RunUntil(stop.get());
   LogInfo("agent.stopped", {{"why", asked ? "asked to" : "launcher lost"}});
   // Everything that matters is on the disk, and guests live on without us: the

@@ -41,6 +41,7 @@ constexpr ForeignRule kForeignRules[] = {
     {"google.longrunning.Operations/DeleteOperation", "operations.cancel",
      "name", AccessClass::kB},
     {"grpc.health.v1.Health/Check", "health.check", "", AccessClass::kA},
+    {"grpc.health.v1.Health/List", "health.check", "", AccessClass::kA},
     {"grpc.health.v1.Health/Watch", "health.check", "", AccessClass::kA},
     {"grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
      "reflection.use", "", AccessClass::kA},

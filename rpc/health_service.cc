@@ -71,6 +71,22 @@ grpc::ServerUnaryReactor* HealthService::Check(
       });
 }
 
+grpc::ServerUnaryReactor* HealthService::List(
+    grpc::CallbackServerContext* context,
+    const grpc::health::v1::HealthListRequest* request,
+    grpc::health::v1::HealthListResponse* response) {
+  using ListResponse = grpc::health::v1::HealthListResponse;
+  return gate_->Unary(context, request, response,
+                      [&](const Permit&) -> absl::StatusOr<ListResponse> {
+                        ListResponse answer;
+                        absl::MutexLock lock(&mutex_);
+                        for (const auto& [name, unused] : serving_) {
+                          (*answer.mutable_statuses())[name] = StateOf(name);
+                        }
+                        return answer;
+                      });
+}
+
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext* context, const HealthCheckRequest* request) {
   return gate_->ServerStream<HealthCheckResponse>(

@@ -34,6 +34,11 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
       grpc::CallbackServerContext* context,
       const grpc::health::v1::HealthCheckRequest* request,
       grpc::health::v1::HealthCheckResponse* response) override;
+  // Every service of the set.
+  grpc::ServerUnaryReactor* List(
+      grpc::CallbackServerContext* context,
+      const grpc::health::v1::HealthListRequest* request,
+      grpc::health::v1::HealthListResponse* response) override;
   // SERVICE_UNKNOWN is an answer here, and no error.
   grpc::ServerWriteReactor<grpc::health::v1::HealthCheckResponse>* Watch(
       grpc::CallbackServerContext* context,
