@@ -48,7 +48,10 @@ absl::Status Absent(absl::string_view resource) {
     kind = "operation";
     why = reason::kOperationNotFound;
   }
-  const std::string shown = absl::CHexEscape(resource);
+  // Of "guests/web" only "web" is shown, as everywhere else.
+  const absl::string_view id =
+      kind == "resource" ? resource : resource.substr(resource.find('/') + 1);
+  const std::string shown = absl::CHexEscape(id);
   return Error(absl::StatusCode::kNotFound, why,
                absl::StrCat(kind, " '", shown, "' does not exist"))
       .With(kind, shown);

@@ -134,7 +134,9 @@ TEST(AuthorizerTest, EachRoleHasItsPermissionsOnOwnAndForeignGuests) {
         }
         EXPECT_THAT(own, IsOk());
         EXPECT_EQ(other.ok(), foreign);
-        if (!foreign) EXPECT_THAT(other, StatusIs(StatusCode::kNotFound));
+        if (!foreign) {
+          EXPECT_THAT(other, StatusIs(StatusCode::kNotFound));
+        }
       }
     }
   }

@@ -53,6 +53,8 @@ absl::StatusOr<Delegation> ParseDelegation(absl::string_view bytes) {
   if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Refused("its delegation is malformed");
   }
+  // Unknown fields would otherwise come back out as they went in.
+  message.DiscardUnknownFields();
   if (message.SerializeAsString() != bytes) {
     return Refused("its delegation is not in canonical form");
   }

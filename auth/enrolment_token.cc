@@ -1,6 +1,7 @@
 #include "auth/enrolment_token.h"
 
 #include <openssl/evp.h>
+#include <openssl/sha.h>
 #include <openssl/x509.h>
 
 #include <cstdint>
@@ -31,6 +32,8 @@ namespace innkeeper {
 namespace {
 
 constexpr absl::string_view kPrefix = "inn1.";
+// Of SHA-256, behind the content: tells a slip in copying from a refusal.
+constexpr size_t kChecksumBytes = 8;
 constexpr size_t kMaxTextBytes = 16 * 1024;
 constexpr size_t kMaxAddressBytes = 259;  // A DNS name, a colon, a port.
 constexpr int kMaxAddresses = 8;
@@ -91,6 +94,37 @@ absl::StatusOr<Ssl<EVP_PKEY>> KeyFromDer(absl::string_view der) {
   return key;
 }
 
+std::string Checksum(absl::string_view content) {
+  uint8_t digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const uint8_t*>(content.data()), content.size(),
+         digest);
+  return std::string(reinterpret_cast<const char*>(digest), kChecksumBytes);
+}
+
+// The message in `encoded`, which has one form only.
+absl::StatusOr<auth::v1::EnrolmentToken> Decode(absl::string_view encoded) {
+  std::string bytes;
+  if (!absl::WebSafeBase64Unescape(encoded, &bytes) ||
+      absl::WebSafeBase64Escape(bytes) != encoded ||
+      bytes.size() < kChecksumBytes) {
+    return Refused("it is not inn1. and base64url");
+  }
+  const std::string content = bytes.substr(0, bytes.size() - kChecksumBytes);
+  if (Checksum(content) != bytes.substr(content.size())) {
+    return Refused("a part of it is missing or altered");
+  }
+  auth::v1::EnrolmentToken message;
+  if (!message.ParseFromString(content)) {
+    return Refused("its content is malformed");
+  }
+  // Unknown fields would otherwise come back out as they went in.
+  message.DiscardUnknownFields();
+  if (message.SerializeAsString() != content) {
+    return Refused("its content is not in canonical form");
+  }
+  return message;
+}
+
 // What must hold of the parts, wherever they come from.
 absl::Status CheckShape(const auth::v1::EnrolmentToken& message) {
   if (message.addresses_size() < 1 ||
@@ -125,24 +159,19 @@ absl::StatusOr<std::string> FormatEnrolmentToken(const EnrolmentToken& token) {
   ASSIGN_OR_RETURN(*message.mutable_certificate(), ToDer(chain[0].get()));
   ASSIGN_OR_RETURN(*message.mutable_issuer(), ToDer(chain[1].get()));
   ASSIGN_OR_RETURN(*message.mutable_key(), ToDer(key.get()));
+  const std::string content = message.SerializeAsString();
   return absl::StrCat(kPrefix,
-                      absl::WebSafeBase64Escape(message.SerializeAsString()));
+                      absl::WebSafeBase64Escape(content + Checksum(content)));
 }
 
 absl::StatusOr<EnrolmentToken> ParseEnrolmentToken(absl::string_view text,
                                                    absl::Time now) {
   if (text.size() > kMaxTextBytes) return Refused("it is too long");
   absl::string_view encoded = text;
-  std::string bytes;
-  if (!absl::ConsumePrefix(&encoded, kPrefix) ||
-      !absl::WebSafeBase64Unescape(encoded, &bytes) ||
-      absl::WebSafeBase64Escape(bytes) != encoded) {
-    return Refused("it is not inn1. and base64url");
+  if (!absl::ConsumePrefix(&encoded, kPrefix)) {
+    return Refused("it does not begin with inn1.");
   }
-  auth::v1::EnrolmentToken message;
-  if (!message.ParseFromString(bytes) || message.SerializeAsString() != bytes) {
-    return Refused("its content is malformed");
-  }
+  ASSIGN_OR_RETURN(const auth::v1::EnrolmentToken message, Decode(encoded));
   RETURN_IF_ERROR(CheckShape(message));
 
   std::vector<Ssl<X509>> roots(1);

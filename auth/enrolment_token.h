@@ -20,7 +20,8 @@ struct EnrolmentToken {
   std::string key_pem;
 };
 
-// "inn1." and base64url without padding; one line. INVALID_ARGUMENT if `token`
+// "inn1." and base64url without padding, of the content and a checksum; one
+// line. INVALID_ARGUMENT if `token`
 // is not one that ParseEnrolmentToken would take.
 absl::StatusOr<std::string> FormatEnrolmentToken(const EnrolmentToken& token);
 

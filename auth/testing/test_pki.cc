@@ -110,9 +110,12 @@ TestCertificate TestPki::IssueBy(
 }
 
 TestCertificate TestPki::IssueBelow(const CertificateTemplate& content,
-                                    absl::string_view authority) const {
+                                    absl::string_view authority,
+                                    bool self_issued) const {
   const Authority& middle = Find(authority);
-  const Authority issuer = MakeAuthority(AuthorityTemplate(authority), &middle);
+  CertificateTemplate below = AuthorityTemplate(authority);
+  if (!self_issued) below.common_name += " below";
+  const Authority issuer = MakeAuthority(below, &middle);
   const Ssl<EVP_PKEY> key = Value(MakeKey());
   const Ssl<X509> x509 = Value(BuildCertificate(
       content, key.get(), issuer.x509.get(), issuer.key.get()));

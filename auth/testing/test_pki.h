@@ -49,9 +49,11 @@ class TestPki {
   TestCertificate IssueBy(
       const CertificateTemplate& content, absl::string_view authority,
       const std::function<void(CertificateTemplate*)>& adjust) const;
-  // By an authority that the one of `authority` made below itself.
+  // By an authority that the one of `authority` made below itself: under its
+  // own name, which no path length counts, if `self_issued`.
   TestCertificate IssueBelow(const CertificateTemplate& content,
-                             absl::string_view authority) const;
+                             absl::string_view authority,
+                             bool self_issued) const;
 
   // Writes DIR/{ca.pem,cert.pem,key.pem} for `certificate`. DIR is made.
   TlsFiles Write(const std::string& dir,
