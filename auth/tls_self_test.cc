@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -29,9 +30,6 @@ namespace innkeeper {
 namespace {
 
 constexpr unsigned char kAlpn[] = {2, 'h', '2'};
-// The client's connection preface and an empty SETTINGS frame.
-constexpr char kPreface[] =
-    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0";
 // Enough for the server's first SETTINGS frame and what may follow it.
 constexpr int kReads = 3;
 
@@ -39,6 +37,30 @@ struct Outcome {
   bool handshake = false;  // As the client sees it.
   bool served = false;     // The server sent something.
   int tickets = 0;
+};
+
+// Keeps a peer that hangs up from ending the process while this lives: OpenSSL
+// has no way to write without SIGPIPE.
+class SigpipeBlock {
+ public:
+  SigpipeBlock() {
+    sigemptyset(&pipe_);
+    sigaddset(&pipe_, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  ~SigpipeBlock() {
+    const timespec now = {};
+    if (sigismember(&before_, SIGPIPE) == 0) {
+      sigtimedwait(&pipe_, nullptr, &now);
+    }
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  SigpipeBlock(const SigpipeBlock&) = delete;
+  SigpipeBlock& operator=(const SigpipeBlock&) = delete;
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
 };
 
 absl::Status NotHeld(absl::string_view what) {
@@ -110,10 +132,12 @@ absl::Status AddCertificate(SSL_CTX* context, const TlsFiles& files) {
   return OpenSslError("the TLS self-test cannot use our certificate");
 }
 
-// Speaks until the server sent something or hung up. Whom it speaks to is not
+// Listens until the server sent something, as one of HTTP/2 does first, or hung
+// up. Whom it speaks to is not
 // checked: the address is our own, and nothing is told.
 absl::StatusOr<Outcome> Probe(const std::string& address, SSL_CTX* context,
                               absl::Duration timeout) {
+  const SigpipeBlock block;
   ASSIGN_OR_RETURN(const UniqueFd fd, Connect(address, timeout));
   Outcome outcome;
   const Ssl<SSL> ssl(SSL_new(context));
@@ -122,7 +146,6 @@ absl::StatusOr<Outcome> Probe(const std::string& address, SSL_CTX* context,
   SSL_set_fd(ssl.get(), fd.get());
   outcome.handshake = SSL_connect(ssl.get()) == 1;
   if (outcome.handshake) {
-    SSL_write(ssl.get(), kPreface, sizeof(kPreface) - 1);
     for (int i = 0; i < kReads; ++i) {
       char buffer[1024];
       if (SSL_read(ssl.get(), buffer, sizeof(buffer)) <= 0) break;
