@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/guest/guest_record.h"
+#include "agent/guest/guest_state.h"
 #include "agent/store/store_types.h"
 #include "agent/supervisor/guest_event.h"
 #include "base/error.h"
@@ -205,6 +206,8 @@ void GuestBook::Finish(const std::string& id, GuestRecord next, Change change,
     }
     entry.record = std::move(next);
     entry.committed = true;
+    // Without a process there is nothing that could answer.
+    if (!MayHaveProcess(entry.record.state)) entry.unresponsive = false;
     if (write.remove) {
       parts_.feed->OnGuestRemoved(entry.record, change.events);
     } else {

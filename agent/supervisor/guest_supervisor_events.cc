@@ -119,7 +119,7 @@ void GuestSupervisor::WriteExit(const std::string& id, const GuestExit& exit,
     };
     EventDraft event;
     event.type = asked || clean ? "guest.stopped" : "guest.failed";
-    event.message = text;
+    event.message = asked && !clean ? "stopped by force" : text;
     if (!stops.empty()) {
       event.operation = stops.front()->operation.name;
       event.caller = stops.front()->caller;

@@ -75,6 +75,7 @@ struct QemuDriver::Pending {
   DriverGuest result;
   std::shared_ptr<QemuGuest> guest;
   bool failed = false;
+  EventLoop::TimerId timer = 0;
 };
 
 QemuDriver::~QemuDriver() {
@@ -171,7 +172,15 @@ void QemuDriver::Handshake(const PendingPtr& pending,
   pending->guest =
       QemuGuest::Start(parts_.loop, id, DirectoryOf(id), process,
                        std::move(launched->pidfd), std::move(handlers));
-  if (pending->failed) return;
+  // Whatever QEMU does instead of answering, a launch ends.
+  pending->timer = parts_.loop->After(2 * kHandshakeTimeout, [this, pending] {
+    Fail(pending,
+         Error(absl::StatusCode::kDeadlineExceeded, reason::kGuestUnresponsive,
+               absl::StrCat("QEMU of guest '", pending->record.id,
+                            "' did not answer in time"))
+             .With("guest", pending->record.id)
+             .Build());
+  });
   pending->guest->Connect(kHandshakeTimeout,
                           [this, pending](absl::StatusOr<std::string> state) {
                             LetRun(pending, std::move(state));
@@ -211,6 +220,7 @@ void QemuDriver::LetRun(const PendingPtr& pending,
 }
 
 void QemuDriver::Succeed(const PendingPtr& pending, RunState state) {
+  parts_.loop->Cancel(pending->timer);
   pending->result.run_state = state;
   guests_[pending->record.id] = pending->guest;
   pending_.erase(pending->record.id);
@@ -220,6 +230,7 @@ void QemuDriver::Succeed(const PendingPtr& pending, RunState state) {
 void QemuDriver::Fail(const PendingPtr& pending, absl::Status status) {
   if (pending->failed) return;
   pending->failed = true;
+  parts_.loop->Cancel(pending->timer);
   if (pending->guest != nullptr) pending->guest->Close();
   parts_.spawner->Release(
       pending->record.id, [this, pending, status](absl::Status released) {

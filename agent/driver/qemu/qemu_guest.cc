@@ -1,7 +1,9 @@
 #include "agent/driver/qemu/qemu_guest.h"
 
+#include <signal.h>
 #include <sys/epoll.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <utility>
@@ -33,6 +35,12 @@ absl::Status NotConnected(absl::string_view id) {
                absl::StrCat("the monitor of guest '", id,
                             "' is not connected; try again"))
       .With("guest", id);
+}
+
+// Whether the keeper may still write its record. Its pid may be another's by
+// now; then the deadline ends the wait.
+bool KeeperLives(const GuestProcess& process) {
+  return kill(static_cast<pid_t>(process.keeper_pid), 0) == 0 || errno != ESRCH;
 }
 
 }  // namespace
@@ -82,7 +90,8 @@ void QemuGuest::OnPidfd() {
 void QemuGuest::ReadExit(absl::Time deadline) {
   if (closed_) return;
   absl::StatusOr<GuestExit> exit = ReadExitRecord(directory_);
-  if (!exit.ok() && absl::Now() < deadline) {
+  const bool may_come = expect_record_ && KeeperLives(process_);
+  if (!exit.ok() && may_come && absl::Now() < deadline) {
     loop_->After(kExitRecordPoll, [self = shared_from_this(), deadline] {
       self->ReadExit(deadline);
     });
@@ -92,6 +101,9 @@ void QemuGuest::ReadExit(absl::Time deadline) {
   known.time = absl::Now();
   if (exit.ok()) {
     known = *exit;
+  } else if (!expect_record_) {
+    known.kind = ExitKind::kSignaled;
+    known.value = SIGKILL;
   } else {
     LogWarning("guest.exit_record",
                {{"guest", id_}, {"error", exit.status().message()}});
@@ -153,7 +165,8 @@ void QemuGuest::StartSession(UniqueFd socket, absl::Duration timeout,
     if (self == nullptr || self->closed_ || self->exited_) return;
     LogWarning("guest.monitor_closed",
                {{"guest", self->id_}, {"error", status.message()}});
-    self->SetResponsive(false);
+    // Its process may just have ended, which is told elsewhere; if not, the
+    // next connection shows whether it answers.
     self->DialLater();
   };
   QmpSession::Options options;
@@ -185,6 +198,7 @@ void QemuGuest::DialLater() {
     if (self->closed_ || self->exited_) return;
     self->Dial(kProbeTimeout, [self](absl::StatusOr<std::string> state) {
       if (state.ok()) self->SetResponsive(true);
+      if (!state.ok()) self->SetResponsive(false);
     });
   });
 }

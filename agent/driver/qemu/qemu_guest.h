@@ -50,6 +50,10 @@ class QemuGuest : public std::enable_shared_from_this<QemuGuest> {
   void Execute(absl::string_view command, nlohmann::json arguments,
                absl::Duration timeout, Completion<nlohmann::json> done);
 
+  // Every process of the guest was ended from outside, the keeper too: nobody
+  // will say how QEMU ended.
+  void ExpectNoExitRecord() { expect_record_ = false; }
+
   // No handler is called any more; the monitor is left to itself.
   void Close();
 
@@ -81,6 +85,7 @@ class QemuGuest : public std::enable_shared_from_this<QemuGuest> {
   bool exited_ = false;
   bool closed_ = false;
   bool responsive_ = true;
+  bool expect_record_ = true;
   EventLoop::TimerId redial_ = 0;
   EventLoop::TimerId probe_ = 0;
 };
