@@ -44,11 +44,12 @@ TEST(HostProbeTest, WhatWasFoundIsNotLookedForAgainInThisBoot) {
 
 TEST(HostProbeTest, DamagedCacheIsAsGoodAsNone) {
   HostProbe probe;
-  for (
-      const char* bytes :
-      {"", "{", "[]", R"({"key":"k"})",
-       R"({"key":"k","version":1,"kvm":true,"kvm_reason":"","machine_types":[]})",
-       R"({"key":"k","version":"7","kvm":true,"kvm_reason":"","machine_types":[1]})"}) {
+  for (const char* bytes :
+       {"", "{", "[]", R"({"key":"k"})",
+        R"({"key":"k","version":1,"kvm":true,"kvm_reason":"",)"
+        R"("machine_types":[]})",
+        R"({"key":"k","version":"7","kvm":true,"kvm_reason":"",)"
+        R"("machine_types":[1]})"}) {
     EXPECT_FALSE(ParseHostProbe(bytes, "k", &probe)) << bytes;
   }
   EXPECT_FALSE(ParseHostProbe(FormatHostProbe("k", probe), "other", &probe));

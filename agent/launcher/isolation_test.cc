@@ -1,7 +1,9 @@
 // Looks at real guests from outside: what confines them must be visible in
 // /proc and in the control groups, whatever the launcher believes.
+#include <linux/keyctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -105,9 +107,10 @@ class IsolationTest : public testing::Test {
           << ns;
     }
     const std::string limits = Slurp(absl::StrCat("/proc/", pid, "/limits"));
-    EXPECT_THAT(limits, testing::ContainsRegex("Max core file size +0 +0 "));
+    EXPECT_THAT(limits, testing::ContainsRegex("Max core file size +1 +1 "));
     EXPECT_THAT(limits, testing::ContainsRegex("Max open files +1024 +1024 "));
     EXPECT_THAT(limits, testing::ContainsRegex("Max msgqueue size +0 +0 "));
+    EXPECT_EQ(Slurp(absl::StrCat("/proc/", pid, "/oom_score_adj")), "500\n");
   }
 
   LauncherHarness harness_;
@@ -141,9 +144,9 @@ TEST_F(IsolationTest, RealQemuIsConfinedInEveryRespect) {
   EXPECT_THAT(EntriesOf(proc + "/root"),
               UnorderedElementsAre("bin", "dev", "etc", "lib", "lib64", "proc",
                                    "sbin", "usr"));
-  EXPECT_THAT(EntriesOf(proc + "/root/dev"),
+  EXPECT_THAT(EntriesOf(proc + "/root" + "/dev"),
               UnorderedElementsAre("null", "urandom"));
-  EXPECT_THAT(EntriesOf(proc + "/root/etc"), ElementsAre("ld.so.cache"));
+  EXPECT_THAT(EntriesOf(proc + "/root" + "/etc"), ElementsAre("ld.so.cache"));
   int mounts = 0;
   for (const auto line :
        absl::StrSplit(Slurp(proc + "/mountinfo"), '\n', absl::SkipEmpty())) {
@@ -304,6 +307,24 @@ TEST_F(IsolationTest, BrokenOutGuestIsRefusedEverything) {
   EXPECT_THAT(said, Not(HasSubstr("ALLOWED")));
   EXPECT_THAT(said, Not(HasSubstr("BROKEN")));
   EXPECT_THAT(said, HasSubstr("trace_keeper refused"));
+}
+
+// The harness's launcher has the test's keyring: it must be a new one before.
+TEST(KeyringTest, KeysOfTheLaunchersSessionStayWithIt) {
+  ASSERT_GT(syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr), 0);
+  ASSERT_GT(syscall(SYS_add_key, "user", "innkeeper-canary", "secret", 6,
+                    KEY_SPEC_SESSION_KEYRING),
+            0);
+  LauncherHarness harness;
+  ASSERT_THAT(harness.Start(), IsOk());
+  ASSERT_THAT(harness.Launch(harness.FakePlan("keys", {"keys"})), IsOk());
+  const std::string log = harness.guest_dir("keys") + "/log/stderr.log";
+
+  ASSERT_TRUE(Eventually([&] {
+    return absl::StrContains(Slurp(log), "session_key");
+  })) << Slurp(log);
+
+  EXPECT_EQ(Slurp(log), "session_key refused\n");
 }
 
 TEST_F(IsolationTest, SecondStartOnAWritableImageIsRefusedByItsLock) {

@@ -15,9 +15,15 @@ _MAY_INCLUDE = {
     "base": ["base"],
     "auth": ["auth", "base", "innkeeper/v1"],
     "rpc": ["auth", "base", "innkeeper/v1", "rpc"],
+    # What both scopes show.
+    "catalog": ["auth", "base", "catalog", "innkeeper", "rpc"],
     # L3 on a host: transport ends at auth::Permit.
     "agent": ["agent", "auth", "base"],
-    "agent/service": ["agent", "auth", "base", "innkeeper", "rpc"],
+    "agent/config": ["agent/config", "auth", "base", "rpc/config_file"],
+    # Speaks to the server, once, before there is a domain.
+    "agent/enrol": ["agent/config", "agent/enrol", "auth", "base",
+                    "innkeeper", "rpc"],
+    "agent/service": ["agent", "auth", "base", "catalog", "innkeeper", "rpc"],
     # The root process and those it starts: as little as can be.
     "agent/launcher": ["agent/launch", "agent/launcher", "base"],
     "agent/keeper": ["agent/keeper", "base"],
@@ -26,8 +32,14 @@ _MAY_INCLUDE = {
     "agent/image": ["agent/guest", "agent/image", "base"],
     # L3 over the cluster.
     "server": ["auth", "base", "server"],
+    "server/config": ["auth", "base", "rpc/config_file", "server/config"],
+    # The adapters to agents, and what is shown of them.
+    "server/hosts": ["auth", "base", "catalog", "innkeeper", "rpc", "server"],
+    "server/inventory": ["auth", "base", "catalog", "innkeeper", "rpc",
+                         "server"],
     "server/store": ["base", "server/store"],
-    "server/service": ["auth", "base", "innkeeper", "rpc", "server"],
+    "server/service": ["auth", "base", "catalog", "innkeeper", "rpc",
+                       "server"],
     "cli": ["api", "auth", "base", "cli", "innkeeper", "rpc"],
     "bench": [""],
     "tests": [""],
@@ -36,12 +48,13 @@ _MAY_INCLUDE = {
 # Libraries that carry public messages or a transport into a file.
 _TRANSPORT = re.compile(
     r"(grpcpp?/|google/(protobuf|rpc|longrunning|api)/|.*\.pb\.h$)")
-_TRANSPORT_FOLDERS = ("agent/service/", "auth/", "bench/", "cli/", "rpc/",
-                      "server/service/", "tests/")
+_TRANSPORT_FOLDERS = ("agent/enrol/", "agent/service/", "auth/", "bench/",
+                      "catalog/", "cli/", "rpc/", "server/hosts/",
+                      "server/inventory/", "server/service/", "tests/")
 
 # Of our own top folders, so that <sys/socket.h> is none of our business.
-_OWN = ("agent/", "api/", "auth/", "base/", "bench/", "cli/", "innkeeper/",
-        "rpc/", "server/", "tests/")
+_OWN = ("agent/", "api/", "auth/", "base/", "bench/", "catalog/", "cli/",
+        "innkeeper/", "rpc/", "server/", "tests/")
 
 
 # A test may put its subject to work with the rest of its process.
@@ -61,8 +74,12 @@ def _allowed_for(path):
 _STORAGE = re.compile(r"(agent|server)/.*\.pb\.h$")
 
 
+# Wiring sees everything and decides nothing.
+_WIRING = ("agent/agent.cc", "server/server.cc")
+
+
 def _is_main(path):
-    return path.endswith("main.cc")
+    return path.endswith("main.cc") or path in _WIRING
 
 
 class LayersTest(tree.StyleTest):

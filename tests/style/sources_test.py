@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What every source file keeps: size, guard, a test beside it, clean words."""
+"""What every source file keeps: size, guard, a test, clean words."""
 
 import os
 import re
@@ -8,10 +8,12 @@ import unittest
 import tree
 
 _MAX_LINES = 600
-_TESTED = ("agent/", "auth/", "base/", "rpc/", "server/")
+_TESTED = ("agent/", "auth/", "base/", "catalog/", "rpc/", "server/")
 # Tests, what tests are made of, and the wiring of a binary.
 _NEEDS_NO_TEST = re.compile(r"_test\.cc$|_fuzz\.cc$|/testing/|main\.cc$")
 _TEXT = (".cc", ".h", ".py", ".sh", ".proto", ".bazel", ".bzl", ".md")
+
+_INCLUDE = re.compile(r'#include "([^"]+)"')
 
 # Words that tell of work not done, and paths of somebody's own machine.
 _FORBIDDEN = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|/root/|/work/|/home/\w")
@@ -33,17 +35,37 @@ class SourcesTest(tree.StyleTest):
                     or not text.endswith(f"#endif  // {guard}\n")):
                 self.fault(path, f"the guard must be {guard}")
 
-    def test_every_source_has_a_test_beside_it(self):
+    def test_every_source_is_under_test(self):
+        """Some test includes its header, or what includes it.
+
+        A source without a header of its own is a part of another, and the
+        tests of that one are its tests.
+        """
         untested = tree.exceptions("untested.txt")
+        reached = self._reached_by_tests()
         for path in tree.files(".cc"):
             if not path.startswith(_TESTED) or _NEEDS_NO_TEST.search(path):
                 continue
-            test = path[:-len(".cc")] + "_test.cc"
-            exists = os.path.exists(os.path.join(tree.root(), test))
-            if not exists and path not in untested:
-                self.fault(path, f"has no {os.path.basename(test)} beside it")
-            if exists and path in untested:
+            header = path[:-len(".cc")] + ".h"
+            part = not os.path.exists(os.path.join(tree.root(), header))
+            tested = part or header in reached
+            if not tested and path not in untested:
+                self.fault(path, "no test reaches it")
+            if tested and path in untested:
                 self.fault("tests/style/untested.txt", f"{path} has a test")
+
+    def _reached_by_tests(self):
+        known = set(tree.files(".cc", ".h"))
+        reached = set()
+        waiting = list(tree.files("_test.cc"))
+        while waiting:
+            path = waiting.pop()
+            for header in _INCLUDE.findall(tree.read(path)):
+                for found in (header, header[:-len(".h")] + ".cc"):
+                    if found in known and found not in reached:
+                        reached.add(found)
+                        waiting.append(found)
+        return reached
 
     def test_no_exception_outlives_its_file(self):
         for path in tree.exceptions("untested.txt"):
