@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -50,7 +49,6 @@
 #include "base/error.h"
 #include "base/event_loop.h"
 #include "base/executor.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -61,6 +59,7 @@
 #include "rpc/connection_table.h"
 #include "rpc/gate.h"
 #include "rpc/health_service.h"
+#include "rpc/page_token.h"
 #include "rpc/reflection_service.h"
 #include "rpc/server_runner.h"
 
@@ -93,18 +92,6 @@ const std::vector<std::string>& Services() {
   return *services;
 }
 
-// The key that seals page tokens: made once, kept with the state.
-absl::StatusOr<std::string> ReadOrMakeKey(const std::string& path) {
-  absl::StatusOr<std::string> key = ReadFile(path, 64);
-  if (key.ok() && key->size() == 32) return key;
-  std::string fresh(32, '\0');
-  if (getrandom(fresh.data(), fresh.size(), 0) != 32) {
-    return ErrnoError(errno, "getrandom");
-  }
-  RETURN_IF_ERROR(WriteFileAtomically(path, fresh, 0600));
-  return fresh;
-}
-
 }  // namespace
 
 struct Agent::Parts {
@@ -132,6 +119,7 @@ struct Agent::Parts {
   std::unique_ptr<AccessTable> access;
   ConnectionTable connections;
   std::unique_ptr<Gate> gate;
+  std::unique_ptr<PageTokenSealer> sealer;
   std::unique_ptr<GuestList> list;
   std::unique_ptr<GuestService> guests;
   std::unique_ptr<ConsoleService> consoles;
@@ -291,9 +279,10 @@ absl::Status Agent::Parts::MakeGate() {
 }
 
 absl::Status Agent::Parts::Serve() {
-  ASSIGN_OR_RETURN(const std::string token_key,
-                   ReadOrMakeKey(PathOf("page_token.key")));
-  list = std::make_unique<GuestList>(&view->table(), token_key);
+  ASSIGN_OR_RETURN(PageTokenSealer made,
+                   PageTokenSealer::FromFile(PathOf("page_token.key")));
+  sealer = std::make_unique<PageTokenSealer>(std::move(made));
+  list = std::make_unique<GuestList>(&view->table(), sealer.get());
   guests = std::make_unique<GuestService>(gate.get(), supervisor.get(),
                                           view.get(), list.get());
   consoles =

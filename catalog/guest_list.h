@@ -3,7 +3,6 @@
 #define INNKEEPER_CATALOG_GUEST_LIST_H_
 
 #include <memory>
-#include <string>
 
 #include "absl/status/statusor.h"
 #include "auth/permit.h"
@@ -13,6 +12,8 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "innkeeper/v1/events.pb.h"
 #include "innkeeper/v1/guests.pb.h"
+#include "rpc/list_query.h"
+#include "rpc/page_token.h"
 #include "rpc/stream_writer.h"
 
 namespace innkeeper {
@@ -20,8 +21,8 @@ namespace innkeeper {
 // Thread-safe. `table` must outlive it.
 class GuestList {
  public:
-  // `token_key` seals page tokens: 32 bytes, the same after a restart.
-  GuestList(GuestTable* table, std::string token_key);
+  // `sealer` must outlive it, too.
+  GuestList(GuestTable* table, const PageTokenSealer* sealer);
 
   // A serialised ListGuestsResponse. INVALID_ARGUMENT (INVALID_FILTER,
   // INVALID_ORDER_BY, INVALID_PAGE_TOKEN).
@@ -30,7 +31,7 @@ class GuestList {
 
  private:
   GuestTable* const table_;
-  const std::string token_key_;
+  const ListQuery query_;
 };
 
 // What a watcher of guests is sent. INVALID_ARGUMENT (INVALID_FILTER,

@@ -11,9 +11,35 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "catalog/guest_fields.h"
 #include "innkeeper/v1/guests.pb.h"
 
 namespace innkeeper {
+namespace {
+
+// A row as a list sees it.
+class ListedGuest final : public ListRow {
+ public:
+  explicit ListedGuest(GuestRowPtr row)
+      : row_(std::move(row)), fields_(row_->guest) {}
+
+  absl::string_view name() const override { return row_->guest.name(); }
+  const ResourceAttributes& attributes() const override {
+    return row_->attributes;
+  }
+  absl::string_view framed(int view) const override {
+    return view == v1::FULL ? row_->full_element : row_->basic_element;
+  }
+  FieldValue Get(absl::string_view path) const override {
+    return fields_.Get(path);
+  }
+
+ private:
+  const GuestRowPtr row_;
+  const GuestFields fields_;
+};
+
+}  // namespace
 
 v1::Guest ToBasicView(const v1::Guest& guest) {
   v1::Guest basic;
@@ -42,8 +68,8 @@ v1::Guest ToBasicView(const v1::Guest& guest) {
 
 GuestRowPtr MakeGuestRow(v1::Guest guest) {
   auto row = std::make_shared<GuestRow>();
-  row->basic_bytes = ToBasicView(guest).SerializeAsString();
-  row->full_bytes = guest.SerializeAsString();
+  row->basic_element = FrameListElement(ToBasicView(guest));
+  row->full_element = FrameListElement(guest);
   row->attributes.name = guest.name();
   row->attributes.owner = guest.owner();
   row->attributes.host = guest.host();
@@ -139,7 +165,13 @@ std::shared_ptr<const GuestSnapshot> GuestTable::Snapshot() {
   if (snapshot_ == nullptr) {
     auto snapshot = std::make_shared<GuestSnapshot>();
     snapshot->rows.reserve(by_name_.size());
-    for (const auto& [unused, row] : by_name_) snapshot->rows.push_back(row);
+    std::vector<std::shared_ptr<const ListRow>> listed;
+    listed.reserve(by_name_.size());
+    for (const auto& [unused, row] : by_name_) {
+      snapshot->rows.push_back(row);
+      listed.push_back(std::make_shared<ListedGuest>(row));
+    }
+    snapshot->list = std::make_unique<ListSnapshot>(std::move(listed));
     snapshot->unreachable.assign(unreachable_.begin(), unreachable_.end());
     snapshot_ = std::move(snapshot);
   }

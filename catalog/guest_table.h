@@ -17,14 +17,16 @@
 #include "absl/synchronization/mutex.h"
 #include "auth/resource.h"
 #include "innkeeper/v1/guests.pb.h"
+#include "rpc/list_query.h"
 
 namespace innkeeper {
 
 // One guest. Immutable.
 struct GuestRow {
-  v1::Guest guest;          // Whole.
-  std::string basic_bytes;  // The BASIC view, serialised.
-  std::string full_bytes;   // The whole guest, serialised.
+  v1::Guest guest;  // Whole.
+  // The guest as an element of a list's response, in each view.
+  std::string basic_element;
+  std::string full_element;
   ResourceAttributes attributes;
 };
 using GuestRowPtr = std::shared_ptr<const GuestRow>;
@@ -36,6 +38,8 @@ GuestRowPtr MakeGuestRow(v1::Guest guest);
 // All guests at one moment, by name. Immutable.
 struct GuestSnapshot {
   std::vector<GuestRowPtr> rows;
+  // The same, for rpc/list_query.
+  std::unique_ptr<const ListSnapshot> list;
   // Hosts that do not answer.
   std::vector<std::string> unreachable;
 };
