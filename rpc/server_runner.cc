@@ -85,6 +85,10 @@ void SetLimits(grpc::ServerBuilder& builder) {
 
 absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(
     Options options) {
+  // Held for ever: when its last user goes, gRPC may wait 10 s for a poller of
+  // its own.
+  static const bool kept = (grpc_init(), true);
+  static_cast<void>(kept);
   auto acceptor =
       std::make_unique<Acceptor>(options.acceptor, options.connections);
   for (const std::string& address : options.tcp_addresses) {

@@ -118,7 +118,6 @@ void StreamCore::Tick(absl::Time now) {
 }
 
 void StreamCore::OnWriteDone(bool ok) {
-  std::shared_ptr<Handler> drain_handler;
   std::shared_ptr<const void> sent;
   {
     absl::MutexLock lock(&mutex_);
@@ -133,12 +132,33 @@ void StreamCore::OnWriteDone(bool ok) {
       SendFinish(*closing_);
       return;
     }
-    drain_handler = drain_handler_;
+    if (ok) {
+      // What the handler writes may be sent while it still runs.
+      drain_wanted_ = true;
+      if (draining_) return;
+      draining_ = true;
+    }
   }
-  if (!ok) {
+  if (ok) {
+    Drain();
+  } else {
     OnCancelled();
-  } else if (drain_handler != nullptr) {
-    (*drain_handler)();
+  }
+}
+
+void StreamCore::Drain() {
+  while (true) {
+    std::shared_ptr<Handler> handler;
+    {
+      absl::MutexLock lock(&mutex_);
+      handler = drain_handler_;
+      if (!std::exchange(drain_wanted_, false) || handler == nullptr ||
+          in_flight_ != nullptr) {
+        draining_ = false;
+        return;
+      }
+    }
+    (*handler)();
   }
 }
 

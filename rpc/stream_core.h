@@ -96,6 +96,8 @@ class StreamCore : public LiveCall {
     size_t bytes = 0;
   };
 
+  // Runs the drain handler until the queue stays full.
+  void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SendFinish(const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -117,6 +119,10 @@ class StreamCore : public LiveCall {
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
   // When a stream that is finished, but not done, is reset.
   absl::Time linger_end_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
+  // Somebody is in Drain().
+  bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  // The queue has become empty since the drain handler was started last.
+  bool drain_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   Handler cancel_handler_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<Handler> drain_handler_ ABSL_GUARDED_BY(mutex_);
 };
