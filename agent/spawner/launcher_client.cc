@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -81,7 +82,7 @@ class LauncherClient::Connection
     });
     const uint32_t number = static_cast<uint32_t>(type);
     pending_[id] = {number, timer, std::move(done)};
-    outgoing_.push_back(EncodeMessage(number, id, payload));
+    outgoing_.push_back({id, EncodeMessage(number, id, payload)});
     Flush();
   }
 
@@ -102,6 +103,10 @@ class LauncherClient::Connection
     uint32_t type;
     EventLoop::TimerId timer;
     Completion<Reply> done;
+  };
+  struct Outgoing {
+    uint64_t id;
+    std::string datagram;
   };
 
   void HandleEvents(uint32_t events) {
@@ -171,7 +176,7 @@ class LauncherClient::Connection
 
   void Flush() {
     while (!outgoing_.empty()) {
-      const std::string& datagram = outgoing_.front();
+      const std::string& datagram = outgoing_.front().datagram;
       if (send(socket_.get(), datagram.data(), datagram.size(),
                MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
         if (errno == EINTR) continue;
@@ -189,6 +194,11 @@ class LauncherClient::Connection
     if (found == pending_.end()) return;
     Pending pending = std::move(found->second);
     pending_.erase(found);
+    // What was given up before it was sent must not be carried out later.
+    outgoing_.erase(
+        std::remove_if(outgoing_.begin(), outgoing_.end(),
+                       [id](const Outgoing& one) { return one.id == id; }),
+        outgoing_.end());
     pending.done(Error(absl::StatusCode::kDeadlineExceeded,
                        reason::kDeadlineExceeded,
                        absl::StrCat("the launcher did not answer within ",
@@ -215,7 +225,8 @@ class LauncherClient::Connection
   bool closed_by_owner_ = false;
   uint64_t next_id_ = 1;
   std::map<uint64_t, Pending> pending_;
-  std::deque<std::string> outgoing_;
+  // Of pending_, those that the socket has not taken yet.
+  std::deque<Outgoing> outgoing_;
   absl::AnyInvocable<void()> disconnect_;
 };
 

@@ -1,6 +1,7 @@
 #include "agent/spawner/launcher_client.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -201,6 +202,27 @@ TEST_F(ImpatientClientTest, SilentLauncherIsGivenUpAndALateAnswerDropped) {
   Answer(Receive(), absl::OkStatus(), "");
   EXPECT_THAT(next.Wait(),
               testing::AnyOf(IsOk(), HasReason(reason::kDeadlineExceeded)));
+}
+
+TEST_F(ImpatientClientTest, WhatWasGivenUpUnsentIsNeverSent) {
+  constexpr int kRequests = 800;
+  std::vector<Waiter> waiters(kRequests);
+  for (Waiter& waiter : waiters) {
+    client_->Kill("a", waiter.Completion());
+  }
+  for (Waiter& waiter : waiters) {
+    EXPECT_THAT(waiter.Wait(), HasReason(reason::kDeadlineExceeded));
+  }
+
+  // What the socket took before anything was given up is there; then nothing.
+  int received = 0;
+  pollfd waiting = {launcher_.get(), POLLIN, 0};
+  while (poll(&waiting, 1, 100) == 1) {
+    Receive();
+    ++received;
+  }
+  EXPECT_GT(received, 0);
+  EXPECT_LT(received, kRequests);
 }
 
 }  // namespace
