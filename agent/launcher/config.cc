@@ -3,11 +3,13 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
-#include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,11 +23,13 @@
 #include "agent/launch/launch_plan.h"
 #include "base/error.h"
 #include "base/reason.h"
+#include "base/status_macros.h"
 
 namespace innkeeper {
 namespace {
 
 constexpr int kMaxGroups = 64;
+constexpr int kMaxLinks = 40;
 // Uids below are those of people and services on Debian.
 constexpr uint32_t kLowestPoolUid = 100000;
 constexpr uint64_t kHighestPoolUid = 0xfffffff0;
@@ -97,6 +101,28 @@ bool IsCgroupParent(absl::string_view name) {
 // `path` without a final slash, absolute and without "..".
 bool IsPlainPath(absl::string_view path) {
   return path.size() > 1 && path.front() == '/' && IsImageName(path.substr(1));
+}
+
+// Whether `path` is a link; an error if a user other than root can change it or
+// what it stands for.
+absl::StatusOr<bool> CheckElement(const std::string& path, bool last) {
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0) {
+    return ErrnoError(errno, absl::StrCat("look at ", path));
+  }
+  if (info.st_uid != 0) {
+    return Invalid(absl::StrCat(path, " belongs to uid ", info.st_uid,
+                                ", who could replace it; it must belong to "
+                                "root"));
+  }
+  // Nobody can write a link; its directory says who can replace it.
+  if (S_ISLNK(info.st_mode)) return true;
+  const bool sticky = !last && (info.st_mode & S_ISVTX) != 0;
+  if ((info.st_mode & 022) != 0 && !sticky) {
+    return Invalid(absl::StrCat(
+        path, " may be written by others than root; chmod go-w it"));
+  }
+  return false;
 }
 
 void CheckPaths(const LauncherConfig& config, Faults& faults) {
@@ -194,40 +220,56 @@ absl::Status CheckConfig(const LauncherConfig& config) {
       config.uid_count < 2 ||
           uint64_t{config.uid_base} + config.uid_count > kHighestPoolUid,
       "--uid-count", "must be at least 2 and end below 4294967280");
-  const uint32_t agent = config.agent_credentials.uid;
-  faults.AddIf(agent == 0, "--agent-user", "must be given and not be root");
-  faults.AddIf(
-      agent >= config.uid_base && agent - config.uid_base < config.uid_count,
-      "--agent-user", "must not be one of the guests' uids");
+  const Credentials& agent = config.agent_credentials;
+  faults.AddIf(agent.uid == 0, "--agent-user", "must be given and not be root");
+  const auto is_guests = [&](uint32_t id) {
+    return id >= config.uid_base && id - config.uid_base < config.uid_count;
+  };
+  // A guest's gid is the same number as its uid.
+  faults.AddIf(is_guests(agent.uid) || is_guests(agent.gid), "--agent-user",
+               "must have none of the guests' uids and gids");
+  for (const gid_t group : agent.groups) {
+    faults.AddIf(group == 0 || is_guests(group), "--agent-user",
+                 absl::StrCat("must not be in group ", group,
+                              ", which is root's or a guest's"));
+  }
   CheckPaths(config, faults);
   return faults.Build();
 }
 
 absl::Status CheckRootOwned(const std::string& path) {
-  char resolved[PATH_MAX];
-  if (realpath(path.c_str(), resolved) == nullptr) {
-    return ErrnoError(errno, absl::StrCat("resolve ", path));
+  // One element after the other, as the kernel goes: whoever could change a
+  // link on the way could send it elsewhere.
+  std::string at = "/";
+  std::deque<std::string> rest = absl::StrSplit(path, '/', absl::SkipEmpty());
+  RETURN_IF_ERROR(CheckElement(at, /*last=*/false).status());
+  for (int links = 0; !rest.empty();) {
+    const std::string name = rest.front();
+    rest.pop_front();
+    if (name == ".") continue;
+    if (name == "..") {
+      at.resize(std::max<size_t>(1, at.find_last_of('/')));
+      continue;
+    }
+    const std::string next = absl::StrCat(at == "/" ? "" : at, "/", name);
+    ASSIGN_OR_RETURN(const bool is_link, CheckElement(next, /*last=*/false));
+    if (!is_link) {
+      at = next;
+      continue;
+    }
+    char target[PATH_MAX];
+    const ssize_t size = readlink(next.c_str(), target, sizeof(target));
+    if (size <= 0 || ++links > kMaxLinks) {
+      return ErrnoError(size < 0 ? errno : ELOOP,
+                        absl::StrCat("resolve ", path));
+    }
+    const absl::string_view text(target, static_cast<size_t>(size));
+    if (text.front() == '/') at = "/";
+    const std::vector<std::string> elements =
+        absl::StrSplit(text, '/', absl::SkipEmpty());
+    rest.insert(rest.begin(), elements.begin(), elements.end());
   }
-  std::string element = resolved;
-  for (bool last = true;; last = false) {
-    struct stat info;
-    if (lstat(element.c_str(), &info) != 0) {
-      return ErrnoError(errno, absl::StrCat("look at ", element));
-    }
-    if (info.st_uid != 0) {
-      return Invalid(
-          absl::StrCat(element, " belongs to uid ", info.st_uid,
-                       ", who could replace it; it must belong to root"));
-    }
-    const bool sticky = !last && (info.st_mode & S_ISVTX) != 0;
-    if ((info.st_mode & 022) != 0 && !sticky) {
-      return Invalid(absl::StrCat(
-          element, " may be written by others than root; chmod go-w it"));
-    }
-    if (element == "/") return absl::OkStatus();
-    element.resize(element.find_last_of('/'));
-    if (element.empty()) element = "/";
-  }
+  return CheckElement(at, /*last=*/true).status();
 }
 
 }  // namespace innkeeper

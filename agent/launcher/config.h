@@ -46,7 +46,8 @@ absl::Status CheckConfig(const LauncherConfig& config);
 
 // OK if every element of `path`, which is absolute, belongs to root and nobody
 // else may write it. Above the last element a sticky directory (/tmp) will do:
-// in it, only root can rename what is root's. Links are followed first.
+// in it, only root can rename what is root's. The same holds for every link on
+// the way and for what leads to its target.
 absl::Status CheckRootOwned(const std::string& path);
 
 }  // namespace innkeeper

@@ -87,6 +87,36 @@ TEST_F(ConfigTest, LinkIsFollowedToWhatItNames) {
   ExpectFault("--pool");
 }
 
+TEST_F(ConfigTest, LinkThatAnotherUserCouldTurnIsRefused) {
+  fs::create_directory(dir_ + "/theirs");
+  fs::create_symlink(dir_ + "/pool", dir_ + "/theirs/link");
+  fs::create_symlink("theirs/link", dir_ + "/link");
+  config_.pools = {{"disks", dir_ + "/link"}};
+  EXPECT_THAT(CheckConfig(config_), IsOk());
+
+  ASSERT_EQ(chown((dir_ + "/theirs").c_str(), 65534, 65534), 0);
+  ExpectFault("--pool");
+  config_.pools = {{"disks", dir_ + "/theirs/link"}};
+  ExpectFault("--pool");
+}
+
+TEST_F(ConfigTest, LinksThatLeadNowhereAreRefused) {
+  fs::create_symlink("loop", dir_ + "/loop");
+  EXPECT_FALSE(CheckRootOwned(dir_ + "/loop").ok());
+  EXPECT_FALSE(CheckRootOwned(dir_ + "/absent").ok());
+  EXPECT_THAT(CheckRootOwned("/"), IsOk());
+}
+
+TEST_F(ConfigTest, AgentInAGroupOfRootOrAGuestIsRefused) {
+  for (const gid_t group : {gid_t{0}, gid_t{config_.uid_base + 3}}) {
+    config_.agent_credentials.groups = {65534, group};
+    ExpectFault("--agent-user");
+  }
+  config_.agent_credentials.groups.clear();
+  config_.agent_credentials.gid = config_.uid_base + 1;
+  ExpectFault("--agent-user");
+}
+
 TEST_F(ConfigTest, RelativeAndUpwardPathsAreRefused) {
   config_.pools = {{"disks", dir_ + "/pool/../pool"}};
   ExpectFault("--pool");
