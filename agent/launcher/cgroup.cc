@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -61,16 +63,38 @@ absl::Status MakeDirectories(const std::string& path) {
   return absl::OkStatus();
 }
 
-std::vector<pid_t> ReadPids(const std::string& group) {
+// None if there is no such group.
+absl::StatusOr<std::vector<pid_t>> ReadPids(const std::string& group) {
   std::vector<pid_t> pids;
   const absl::StatusOr<std::string> text =
       ReadFile(absl::StrCat(group, "/cgroup.procs"), kMaxControlBytes);
-  if (!text.ok()) return pids;
+  if (absl::IsNotFound(text.status())) return pids;
+  RETURN_IF_ERROR(text.status());
   for (const absl::string_view line : absl::StrSplit(*text, '\n')) {
     pid_t pid;
     if (absl::SimpleAtoi(line, &pid) && pid > 0) pids.push_back(pid);
   }
   return pids;
+}
+
+// As ReadPids; none, too, if they cannot be read.
+std::vector<pid_t> MembersOf(const std::string& group) {
+  return ReadPids(group).value_or(std::vector<pid_t>());
+}
+
+// A pid that was read may belong to another process by now. One that is still
+// in the group after its descriptor was opened belongs to a member, or its
+// process is gone and the signal reaches nobody.
+void KillMembers(const std::string& group) {
+  std::map<pid_t, UniqueFd> opened;
+  for (const pid_t pid : MembersOf(group)) {
+    opened[pid].reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  }
+  for (const pid_t pid : MembersOf(group)) {
+    const auto member = opened.find(pid);
+    if (member == opened.end() || !member->second.valid()) continue;
+    syscall(SYS_pidfd_send_signal, member->second.get(), SIGKILL, nullptr, 0);
+  }
 }
 
 }  // namespace
@@ -183,6 +207,15 @@ absl::Status Cgroups::Limit(absl::string_view guest,
                         absl::StrCat(value));
   };
   RETURN_IF_ERROR(v1("memory", "memory.limit_in_bytes", limits.memory_bytes));
+  // As much swap as memory: without a bound one guest could take all of it. A
+  // kernel that does not count swap has no such file.
+  const auto memory = layout_.v1.find("memory");
+  constexpr char kSwap[] = "memory.memsw.limit_in_bytes";
+  if (memory != layout_.v1.end() &&
+      access(absl::StrCat(PathIn(memory->second, guest), "/", kSwap).c_str(),
+             F_OK) == 0) {
+    RETURN_IF_ERROR(v1("memory", kSwap, 2 * limits.memory_bytes));
+  }
   RETURN_IF_ERROR(v1("pids", "pids.max", limits.pids));
   if (quota > 0) {
     RETURN_IF_ERROR(v1("cpu", "cpu.cfs_period_us", kCpuPeriodMicros));
@@ -196,6 +229,12 @@ absl::Status Cgroups::Limit(absl::string_view guest,
   };
   RETURN_IF_ERROR(
       v2("memory", "memory.max", absl::StrCat(limits.memory_bytes)));
+  if (access(absl::StrCat(PathIn(layout_.unified, guest), "/memory.swap.max")
+                 .c_str(),
+             F_OK) == 0) {
+    RETURN_IF_ERROR(
+        v2("memory", "memory.swap.max", absl::StrCat(limits.memory_bytes)));
+  }
   RETURN_IF_ERROR(v2("pids", "pids.max", absl::StrCat(limits.pids)));
   if (quota > 0) {
     RETURN_IF_ERROR(
@@ -234,7 +273,7 @@ absl::Status Cgroups::Enter(absl::string_view guest, pid_t pid) {
 }
 
 std::vector<pid_t> Cgroups::Members(absl::string_view guest) const {
-  return ReadPids(PathIn(Authority(), guest));
+  return MembersOf(PathIn(Authority(), guest));
 }
 
 void Cgroups::KillOnce(absl::string_view guest) {
@@ -248,13 +287,17 @@ void Cgroups::KillOnce(absl::string_view guest) {
   // without a freezer is simply killed again until it is empty.
   const std::string freezer = absl::StrCat(group, "/freezer.state");
   WriteControl(freezer, "FROZEN").IgnoreError();
-  for (const pid_t pid : ReadPids(group)) kill(pid, SIGKILL);
+  KillMembers(group);
   WriteControl(freezer, "THAWED").IgnoreError();
 }
 
 absl::Status Cgroups::Kill(absl::string_view guest, absl::Duration patience) {
   const absl::Time deadline = absl::Now() + patience;
-  while (!Members(guest).empty()) {
+  while (true) {
+    // An error is not an empty group: a guest must not pass for dead.
+    ASSIGN_OR_RETURN(const std::vector<pid_t> pids,
+                     ReadPids(PathIn(Authority(), guest)));
+    if (pids.empty()) return absl::OkStatus();
     if (absl::Now() > deadline) {
       return Error(absl::StatusCode::kDeadlineExceeded,
                    reason::kGuestStopTimedOut,
@@ -265,7 +308,6 @@ absl::Status Cgroups::Kill(absl::string_view guest, absl::Duration patience) {
     KillOnce(guest);
     absl::SleepFor(kPollInterval);
   }
-  return absl::OkStatus();
 }
 
 absl::Status Cgroups::Remove(absl::string_view guest, absl::Duration patience) {

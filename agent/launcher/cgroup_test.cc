@@ -1,6 +1,7 @@
 #include "agent/launcher/cgroup.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,6 +63,16 @@ TEST(CgroupTest, VersionOneAloneKillsByFreezing) {
   }
   ASSERT_THAT(cgroups.Enter("g", child), IsOk());
   ASSERT_THAT(cgroups.Members("g"), ElementsAre(child));
+
+  // Without a descriptor to read its members with, the group is not empty.
+  rlimit descriptors;
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &descriptors), 0);
+  const rlimit none = {0, descriptors.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  const absl::Status blind = cgroups.Kill("g", absl::Seconds(5));
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &descriptors), 0);
+  EXPECT_FALSE(blind.ok());
+  EXPECT_EQ(waitpid(child, nullptr, WNOHANG), 0);
 
   EXPECT_THAT(cgroups.Kill("g", absl::Seconds(5)), IsOk());
 
