@@ -17,6 +17,7 @@
 #include "agent/launcher/credentials.h"
 #include "agent/launcher/fd_table.h"
 #include "agent/launcher/protocol.h"
+#include "agent/launcher/rlimits.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
@@ -59,11 +60,17 @@ void AgentProcess::Exec(int socket) const {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  absl::Status status = ArrangeFds({{null, STDIN_FILENO},
-                                    {STDOUT_FILENO, STDOUT_FILENO},
-                                    {STDERR_FILENO, STDERR_FILENO},
-                                    {socket, kLauncherFdNumber}},
-                                   socket);
+  // Its standard output may be root's terminal: in root's session it could type
+  // there.
+  absl::Status status =
+      setsid() < 0 ? ErrnoError(errno, "setsid") : absl::OkStatus();
+  status.Update(ArrangeFds({{null, STDIN_FILENO},
+                            {STDOUT_FILENO, STDOUT_FILENO},
+                            {STDERR_FILENO, STDERR_FILENO},
+                            {socket, kLauncherFdNumber}},
+                           socket));
+  // It holds private keys.
+  status.Update(ForbidCores());
   status.Update(DropTo(config_.agent_credentials));
   if (status.ok()) {
     setenv(kLauncherFdVariable, absl::StrCat(kLauncherFdNumber).c_str(), 1);

@@ -19,7 +19,8 @@ class AgentProcess {
 
   // Starts the agent as its user, without privilege: its end of the socketpair
   // is descriptor 3, it inherits standard output, error and the environment,
-  // and nothing else. An error counts as a run that ended at once.
+  // and nothing else; it has a session of its own and leaves no core file. An
+  // error counts as a run that ended at once.
   absl::Status Start(absl::Time now);
   // Sends `signal` if the agent runs.
   void Signal(int signal) const;

@@ -2,6 +2,7 @@
 
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/keyctl.h>
 #include <linux/securebits.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -42,6 +43,18 @@ absl::Status EmptyCapabilities() {
     return ErrnoError(errno, "capset");
   }
   return absl::OkStatus();
+}
+
+// Whoever inherits a session keyring has the rights of its possessor on every
+// key in it, whatever its uid: root's keys must not come along.
+absl::Status LeaveSessionKeyring() {
+  if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) >= 0) {
+    return absl::OkStatus();
+  }
+  // No keyrings in this kernel, or a filter that this process can never leave
+  // keeps it from all of them.
+  if (errno == ENOSYS || errno == EPERM) return absl::OkStatus();
+  return ErrnoError(errno, "leave the session keyring");
 }
 
 absl::Status Unlike(absl::string_view what) {
@@ -113,6 +126,8 @@ absl::Status DropTo(const Credentials& credentials) {
   if (setresuid(credentials.uid, credentials.uid, credentials.uid) != 0) {
     return ErrnoError(errno, absl::StrCat("setresuid ", credentials.uid));
   }
+  // As the new user, who then pays for what is put into it.
+  RETURN_IF_ERROR(LeaveSessionKeyring());
   RETURN_IF_ERROR(EmptyCapabilities());
   return Verify(credentials);
 }

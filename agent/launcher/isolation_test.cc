@@ -176,6 +176,8 @@ TEST_F(IsolationTest, ProcessesHoldExactlyThePlannedDescriptors) {
   const auto launched = harness_.Launch(plan);
 
   ASSERT_THAT(launched, IsOk());
+  // Its dynamic linker opens libraries for a moment.
+  Eventually([&] { return FdsOf(launched->pid).size() == 9; });
   const std::map<int, std::string> qemu = FdsOf(launched->pid);
   std::set<int> numbers;
   for (const auto& [number, unused] : qemu) numbers.insert(number);
@@ -229,6 +231,10 @@ TEST_F(IsolationTest, EveryHierarchyHoldsTheGuestAndItsLimits) {
   };
   EXPECT_THAT(limit("memory.limit_in_bytes") + limit("memory.max"),
               HasSubstr("536870912\n"));
+  // Swap, where the kernel counts it.
+  EXPECT_THAT(limit("memory.memsw.limit_in_bytes") + limit("memory.swap.max"),
+              testing::AnyOf("nonenone", HasSubstr("1073741824\n"),
+                             HasSubstr("536870912\n")));
   EXPECT_THAT(limit("pids.max"), HasSubstr("64\n"));
   EXPECT_THAT(limit("cpu.cfs_quota_us") + limit("cpu.max"),
               HasSubstr("150000"));
@@ -395,6 +401,9 @@ TEST_F(IsolationTest, OverlayIsAnEmptyQcow2OverAnExplicitBase) {
     return StatusField(launched->pid, "Seccomp") == "2";
   })) << Slurp(harness_.guest_dir("overlay") + "/log/stderr.log");
   EXPECT_EQ(Slurp(harness_.guest_dir("overlay") + "/log/stderr.log"), "");
+  // 64 MiB, twice the overlay's 1 MiB, and the 512 MiB of memory.
+  EXPECT_THAT(Slurp(absl::StrCat("/proc/", launched->pid, "/limits")),
+              testing::ContainsRegex("Max file size +606076928 +606076928 "));
 }
 
 }  // namespace

@@ -141,6 +141,13 @@ absl::Status ExecQemu(const Progress& progress) {
   return ErrnoError(errno, absl::StrCat("execute ", argv[0]));
 }
 
+absl::Status DropToQemu(const JailSpec& spec) {
+  if (spec.max_file_bytes > 0) {
+    RETURN_IF_ERROR(LimitQemu(spec.max_file_bytes));
+  }
+  return DropTo(spec.qemu);
+}
+
 absl::Status DropToKeeper(const JailSpec& spec) {
   RETURN_IF_ERROR(LimitKeeper());
   return DropTo(spec.keeper);
@@ -178,7 +185,7 @@ absl::Status RunStep(LaunchStep step, Progress& progress) {
     case LaunchStep::kArrangeQemuFds:
       return ArrangeQemuFds(progress);
     case LaunchStep::kDropToQemu:
-      return DropTo(spec.qemu);
+      return DropToQemu(spec);
     case LaunchStep::kListenForMonitors:
       return ListenForMonitors(spec);
     case LaunchStep::kExecQemu:

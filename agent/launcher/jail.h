@@ -2,6 +2,7 @@
 #ifndef INNKEEPER_AGENT_LAUNCHER_JAIL_H_
 #define INNKEEPER_AGENT_LAUNCHER_JAIL_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct JailSpec {
   int64_t max_processes = 0;
   int status_channel = -1;
 
+  // Of each file that QEMU writes; 0: no bound.
+  int64_t max_file_bytes = 0;
   std::vector<std::string> argv;
   Credentials qemu;
   std::vector<FdPlace> qemu_fds;  // Beside standard input, output and error.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -32,11 +33,27 @@ namespace {
 // From clone to exec takes milliseconds; a host under load takes longer.
 constexpr absl::Duration kExecPatience = absl::Seconds(10);
 
+constexpr int64_t kFileHeadroomBytes = int64_t{64} << 20;
+
 constexpr int kConsoleBufferBytes = 512 * 1024;
 
 const LaunchStepInfo& InfoOf(LaunchStep step) {
   return kLaunchSteps[std::min<size_t>(static_cast<size_t>(step),
                                        kLaunchStepCount - 1)];
+}
+
+// How large any file of `plan`'s QEMU has reason to get. 0: nobody knows, for
+// that is written in a header, and root reads no images.
+int64_t MaxFileBytes(const LaunchPlan& plan) {
+  for (const PlannedImage& image : plan.images) {
+    if (image.writable) return 0;
+  }
+  // What a qcow2 image has beside its clusters, and with room for a snapshot.
+  int64_t most = 0;
+  for (const PlannedOverlay& overlay : plan.overlays) {
+    most = std::max(most, 2 * overlay.virtual_bytes);
+  }
+  return kFileHeadroomBytes + most + plan.limits.memory_bytes;
 }
 
 }  // namespace
@@ -241,6 +258,7 @@ absl::Status LaunchAttempt::Clone() {
   jail_.max_processes = plan_.limits.pids;
   jail_.status_channel = channel_.child.get();
   jail_.argv = plan_.argv;
+  jail_.max_file_bytes = MaxFileBytes(plan_);
   jail_.qemu.uid = jail_.qemu.gid = launcher_.uids_.QemuUid(entry_.uid_pair);
   jail_.keeper.uid = jail_.keeper.gid =
       launcher_.uids_.KeeperUid(entry_.uid_pair);

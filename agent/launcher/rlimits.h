@@ -10,11 +10,25 @@
 
 namespace innkeeper {
 
-// Soft and hard limits of every guest's QEMU and keeper: CORE 0 (a core file
-// would hold guest memory), NOFILE 1024, MEMLOCK 8 MiB, MSGQUEUE, NICE and
-// RTPRIO 0, NPROC `processes`. A limit that is lower already stays: raising one
-// may be forbidden even to root.
+// How much sooner than the host's own processes a guest is killed when the host
+// runs out of memory: as if it used half of the host's memory more. So a guest
+// goes first, and of several guests still the largest.
+inline constexpr int kGuestOomScore = 500;
+
+// No core file and no core passed to a program, by which what was in memory
+// would get out.
+absl::Status ForbidCores();
+
+// Soft and hard limits of every guest's QEMU and keeper: no cores, NOFILE 1024,
+// MEMLOCK 8 MiB, MSGQUEUE, NICE and RTPRIO 0, NPROC `processes`. A limit that
+// is lower already stays: raising one may be forbidden even to root. Also
+// raises the oom score to kGuestOomScore; where the launcher has
+// CAP_SYS_RESOURCE the guest cannot lower it again.
 absl::Status LimitGuest(int64_t processes);
+
+// Bounds each file that QEMU writes, so that a broken-out one cannot fill the
+// host's disk through an overlay.
+absl::Status LimitQemu(int64_t file_bytes);
 
 // Bounds each file that the keeper writes, should it be turned against us.
 absl::Status LimitKeeper();

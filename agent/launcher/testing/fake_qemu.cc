@@ -5,10 +5,12 @@
 //   abort            dies of SIGABRT, which a pid 1 would survive
 //   flood FD BYTES   writes BYTES to FD in lines that are counted, then sleeps
 //   echo FD          writes back what it reads from FD
+//   keys             looks for the key of the test, as probe
 //   probe            tries what a broken-out guest would; one line for each
 //                    attempt, "NAME refused" or "NAME ALLOWED", on output
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/keyctl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -85,7 +87,7 @@ int Probe() {
   Say("kill_keeper", kill(1, 0) == 0);
   Say("trace_keeper", ptrace(PTRACE_ATTACH, 1, nullptr, nullptr) == 0);
   Say("network", CanSendToHost());
-  rlimit core = {1, 1};
+  rlimit core = {4096, 4096};
   Say("raise_core", setrlimit(RLIMIT_CORE, &core) == 0);
   Say("reboot", syscall(SYS_reboot, 0, 0, 0, nullptr) == 0);
   Say("bpf", syscall(SYS_bpf, 0, nullptr, 0) >= 0);
@@ -93,6 +95,14 @@ int Probe() {
   printf("dev_null %s\n", CanWrite("/dev/null") ? "works" : "BROKEN");
   printf("dev_urandom %s\n", CanRead("/dev/urandom") ? "works" : "BROKEN");
   printf("probe done\n");
+  fflush(stdout);
+  return 0;
+}
+
+int LookForKey() {
+  Say("session_key",
+      syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user",
+              "innkeeper-canary", 0) >= 0);
   fflush(stdout);
   return 0;
 }
@@ -137,5 +147,6 @@ int main(int argc, char** argv) {
   if (strcmp(verb, "flood") == 0) Flood(atoi(argv[2]), atol(argv[3]));
   if (strcmp(verb, "echo") == 0) Echo(atoi(argv[2]));
   if (strcmp(verb, "probe") == 0) return Probe();
+  if (strcmp(verb, "keys") == 0) return LookForKey();
   Sleep();
 }
