@@ -142,7 +142,13 @@ absl::Status GuestLauncher::Recover() {
   }
   // Directories without an entry, which was lost with the host's power.
   for (const std::string& guest : dirs_.List()) {
-    if (guests_.count(guest) == 0) RETURN_IF_ERROR(dirs_.Remove(guest));
+    if (guests_.count(guest) != 0) continue;
+    const absl::Status status = dirs_.Remove(guest);
+    // What one guest left must not keep the launcher from all the others.
+    if (!status.ok()) {
+      LogError("guest_dir.not_removed",
+               {{"guest", guest}, {"error", status.message()}});
+    }
   }
   // Groups without an entry are not ours: what is in them is left alone.
   for (const std::string& guest : cgroups_.List()) {

@@ -1,4 +1,5 @@
 // Guests and what is left of them when launcher, QEMU or a launch die.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,6 +26,7 @@
 #include "base/file.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
+#include "base/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -131,6 +133,33 @@ TEST(LifecycleTest, ListPagesThroughManifestsThatFillMoreThanOneMessage) {
   for (const KnownGuest& guest : *listed) {
     EXPECT_EQ(guest.manifest, std::string(kMaxManifestBytes, guest.guest[0]));
   }
+}
+
+TEST(LifecycleTest, WhateverAKeeperLeavesInItsLogDirectoryIsRemoved) {
+  LauncherHarness harness;
+  ASSERT_THAT(harness.Start(), IsOk());
+  ASSERT_THAT(harness.Launch(harness.FakePlan("deep", {"sleep"})), IsOk());
+  const std::string outside = harness.dir() + "/outside";
+  fs::create_directory(outside);
+  std::ofstream(outside + "/canary") << "canary";
+  const std::string log = harness.guest_dir("deep") + "/log";
+  UniqueFd at(open(log.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  // Deeper than a path may be long and than there are descriptors; the names
+  // are those that the launcher would like to use.
+  for (int depth = 0; depth < 3000; ++depth) {
+    ASSERT_EQ(symlinkat(outside.c_str(), at.get(), "link"), 0);
+    ASSERT_EQ(mkdirat(at.get(), "1", 0700), 0);
+    at.reset(openat(at.get(), "1", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    ASSERT_TRUE(at.valid());
+  }
+  for (int i = 0; i < 3000; ++i) {
+    ASSERT_EQ(mkdirat(at.get(), absl::StrCat("d", i).c_str(), 0700), 0);
+  }
+
+  EXPECT_THAT(harness.Release("deep"), IsOk());
+
+  EXPECT_THAT(harness.Leftovers(), IsEmpty());
+  EXPECT_THAT(ReadFile(outside + "/canary", 64), IsOkAndHolds("canary"));
 }
 
 TEST(LifecycleTest, FailedExecNamesTheStepAndLeavesNothing) {
@@ -295,6 +324,11 @@ TEST(LifecycleTest, AgentRunsWithoutPrivilegeAndWithTheSocketOnly) {
   EXPECT_THAT(status, HasSubstr("CapBnd:\t0000000000000000\n"));
   EXPECT_THAT(status, HasSubstr("CapPrm:\t0000000000000000\n"));
   EXPECT_THAT(status, HasSubstr("NoNewPrivs:\t1\n"));
+  // In a session of its own, it cannot type on the launcher's terminal.
+  EXPECT_EQ(getsid(static_cast<pid_t>(agent)), agent);
+  EXPECT_THAT(
+      ReadFile(absl::StrCat("/proc/", agent, "/limits"), 1 << 16).value_or(""),
+      testing::ContainsRegex("Max core file size +1 +1 "));
   EXPECT_THAT(
       ReadFile(absl::StrCat("/proc/", agent, "/environ"), 1 << 16).value_or(""),
       HasSubstr("INNKEEPER_LAUNCHER_FD=3"));
