@@ -89,6 +89,7 @@ absl::StatusOr<ReceivedReport> ReceiveReport(int channel, absl::Time deadline) {
     ready =
         poll(&waiting, 1, static_cast<int>(absl::ToInt64Milliseconds(left)));
   } while (ready < 0 && errno == EINTR);
+  if (ready < 0) return ErrnoError(errno, "wait for a report");
   if (ready == 0) {
     return Error(absl::StatusCode::kDeadlineExceeded,
                  reason::kGuestLaunchFailed, "no report in time");

@@ -102,9 +102,12 @@ absl::StatusOr<UniqueFd> ImagePools::OpenImage(absl::string_view pool,
                        "elsewhere; copy it");
   }
   // The same inode, through the descriptor: there is no second look-up.
-  UniqueFd fd(open(absl::StrCat("/proc/self/fd/", found.get()).c_str(),
-                   (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY));
+  // Without waiting: the file's owner may hold a lease on it for a minute.
+  UniqueFd fd(
+      open(absl::StrCat("/proc/self/fd/", found.get()).c_str(),
+           (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd.valid()) return OpenFault(errno, pool, name);
+  if (fcntl(fd.get(), F_SETFL, 0) != 0) return OpenFault(errno, pool, name);
   return fd;
 }
 

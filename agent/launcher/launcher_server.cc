@@ -88,8 +88,9 @@ absl::Status LauncherServer::Run() {
       if (errno == EINTR) continue;
       return ErrnoError(errno, "poll");
     }
-    if (waiting[1].revents != 0) HandleDatagram();
+    // First, so that a zombie does not count as a process with its uid.
     if (waiting[0].revents != 0 && !HandleSignals(signals->get())) break;
+    if (waiting[1].revents != 0 && agent_.pid() != 0) HandleDatagram();
   }
   StopAgent();
   return absl::OkStatus();

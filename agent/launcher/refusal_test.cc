@@ -1,4 +1,6 @@
 // What the launcher refuses, asked by an agent that has been taken over.
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -12,6 +14,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "agent/launcher/protocol.h"
 #include "agent/launcher/testing/launcher_harness.h"
 #include "base/reason.h"
@@ -81,6 +85,24 @@ TEST_F(RefusalTest, NoNameLeadsOutOfAPool) {
               HasReason(reason::kVolumeNotFound));
   EXPECT_THAT(harness_.OpenImage("other", "sub/good.img"),
               HasReason(reason::kPoolNotFound));
+}
+
+TEST_F(RefusalTest, FileUnderALeaseDoesNotHoldTheLauncherUp) {
+  const std::string path = harness_.pool_dir() + "/leased.img";
+  std::ofstream(path) << "leased";
+  UniqueFd holder(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  // The kernel tells the holder to let go; it does not.
+  signal(SIGIO, SIG_IGN);
+  ASSERT_EQ(fcntl(holder.get(), F_SETLEASE, F_WRLCK), 0);
+  const absl::Time before = absl::Now();
+
+  EXPECT_FALSE(harness_.OpenImage("disks", "leased.img").ok());
+
+  EXPECT_LT(absl::Now() - before, absl::Seconds(10));
+  holder.reset();
+  const auto opened = harness_.OpenImage("disks", "leased.img");
+  ASSERT_THAT(opened, IsOk());
+  EXPECT_EQ(fcntl(opened->get(), F_GETFL) & O_NONBLOCK, 0);
 }
 
 TEST_F(RefusalTest, LaunchWithABadImageNamesItAndLeavesNothing) {
@@ -198,7 +220,9 @@ TEST_F(RefusalTest, UidPoolThatIsUsedUpIsSaid) {
   EXPECT_THAT(harness_.Launch(harness_.FakePlan("b", {"sleep"})),
               HasReason(reason::kUidPoolExhausted));
   EXPECT_THAT(harness_.Release("a"), IsOk());
-  EXPECT_THAT(harness_.Launch(harness_.FakePlan("b", {"sleep"})), IsOk());
+  // The pair is free once the last process has been reaped.
+  EXPECT_TRUE(Eventually(
+      [&] { return harness_.Launch(harness_.FakePlan("b", {"sleep"})).ok(); }));
 }
 
 }  // namespace
