@@ -160,7 +160,8 @@ TEST_F(IsolationTest, RealQemuIsConfinedInEveryRespect) {
       EXPECT_THAT(fields[5], HasSubstr("nodev"));
     }
   }
-  EXPECT_EQ(mounts, 5);  // Root, /usr, ld.so.cache, /proc, /dev.
+  // Root, /usr, ld.so.cache, /proc, /dev, and what hides the root from above.
+  EXPECT_EQ(mounts, 6);
 }
 
 TEST_F(IsolationTest, ProcessesHoldExactlyThePlannedDescriptors) {
@@ -313,6 +314,7 @@ TEST_F(IsolationTest, BrokenOutGuestIsRefusedEverything) {
   EXPECT_THAT(said, Not(HasSubstr("ALLOWED")));
   EXPECT_THAT(said, Not(HasSubstr("BROKEN")));
   EXPECT_THAT(said, HasSubstr("trace_keeper refused"));
+  EXPECT_THAT(said, HasSubstr("user_namespace refused"));
 }
 
 // The harness's launcher has the test's keyring: it must be a new one before.

@@ -127,8 +127,13 @@ absl::Status EnterRoot(const RootSpec& spec) {
   }
   if (chdir("/") != 0) return ErrnoError(errno, "chdir /");
   umask(077);
-  return Mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | kPlain,
-               nullptr);
+  RETURN_IF_ERROR(Mount(nullptr, "/", nullptr,
+                        MS_REMOUNT | MS_BIND | MS_RDONLY | kPlain, nullptr));
+  // The kernel makes no user namespace for a process whose root is not that of
+  // its mount namespace, whatever system call filter it has. This lies on top
+  // of the root, and the processes stay below: they never see it.
+  return Mount("tmpfs", "/", "tmpfs", MS_RDONLY | kPlain,
+               "size=4k,nr_inodes=1,mode=0");
 }
 
 }  // namespace innkeeper

@@ -21,7 +21,7 @@ struct RootSpec {
 // of its own, by a read-only one with: /usr of the host, /bin /lib /lib64 /sbin
 // as links into it, /etc/ld.so.cache, /proc of the process's pid namespace,
 // /dev/null, /dev/urandom and, if wanted, /dev/kvm. Nothing in it can be
-// written but the devices.
+// written but the devices, and no user namespace can be made in it.
 absl::Status EnterRoot(const RootSpec& spec);
 
 }  // namespace innkeeper
