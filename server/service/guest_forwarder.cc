@@ -1,0 +1,139 @@
+#include "server/service/guest_forwarder.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "base/error.h"
+#include "base/failpoint.h"
+#include "base/reason.h"
+#include "base/status_macros.h"
+#include "base/uuid.h"
+#include "server/inventory/host_view.h"
+#include "server/service/operation_view.h"
+
+namespace innkeeper {
+namespace {
+
+using google::longrunning::Operation;
+
+constexpr absl::Duration kMaxTimeout = absl::Seconds(60);
+
+// The row shows a guest whose name another host's guest has as NAME-HEX; its
+// host knows it as NAME.
+std::string NameAtHost(const v1::Guest& guest) {
+  const std::string suffix = absl::StrCat(
+      "-", guest.uid().substr(0, std::min<size_t>(6, guest.uid().size())));
+  return std::string(absl::StripSuffix(guest.name(), suffix));
+}
+
+}  // namespace
+
+struct GuestForwarder::Task {
+  RequestKey key;
+  ClusterOperation operation;
+  Completion<Operation> done;
+};
+
+absl::StatusOr<Operation> AnswerOf(
+    const absl::StatusOr<ClusterOperation>& operation) {
+  if (!operation.ok()) return operation.status();
+  return ToOperation(*operation);
+}
+
+absl::StatusOr<GuestRoute> GuestForwarder::Route(
+    const std::string& name) const {
+  GuestRoute route;
+  route.row = parts_.inventory->table().Find(name);
+  if (route.row == nullptr) {
+    return Error(absl::StatusCode::kNotFound, reason::kGuestNotFound,
+                 absl::StrCat("guest '", absl::StripPrefix(name, "guests/"),
+                              "' does not exist"))
+        .With("guest", name)
+        .Build();
+  }
+  route.host = HostId(route.row->guest.host());
+  RETURN_IF_ERROR(parts_.inventory->CheckReachable(route.host));
+  route.client = parts_.inventory->FindClient(route.host);
+  if (route.client == nullptr) {
+    return parts_.inventory->CheckReachable(route.host);
+  }
+  route.name = NameAtHost(route.row->guest);
+  return route;
+}
+
+void GuestForwarder::CallHost(const Permit& permit, const CallInfo& info,
+                              GuestRoute route,
+                              const google::protobuf::Message& request,
+                              Completion<v1::Guest> done) {
+  const Delegation delegation{permit.caller().principal, "",
+                              route.row->guest.uid(),
+                              parts_.inventory->FencingNumber(route.host)};
+  const absl::Duration timeout =
+      std::min(kMaxTimeout, info.deadline - absl::Now());
+  CallAgent<v1::Guest>(*route.client, info.method, request, delegation, timeout,
+                       [row = route.row, done = std::move(done)](
+                           absl::StatusOr<v1::Guest> guest) mutable {
+                         if (guest.ok()) guest->set_name(row->guest.name());
+                         done(std::move(guest));
+                       });
+}
+
+void GuestForwarder::Begin(const Permit& permit, const CallInfo& info,
+                           GuestRoute route, const std::string& request_id,
+                           std::string digest, std::string bytes,
+                           Completion<Operation> done) {
+  const v1::Guest& guest = route.row->guest;
+  auto task = std::make_shared<Task>();
+  task->done = std::move(done);
+  ClusterOperation& operation = task->operation;
+  operation.name = absl::StrCat("operations/", MakeUuid());
+  operation.method = info.method;
+  operation.caller = permit.caller().principal.ToString();
+  if (permit.delegate().has_value()) {
+    operation.delegate = permit.delegate()->ToString();
+  }
+  operation.guest = std::string(absl::StripPrefix(guest.name(), "guests/"));
+  operation.guest_uid = guest.uid();
+  operation.owner = guest.owner();
+  operation.host = route.host;
+  operation.step = "recorded";
+  operation.request = std::move(bytes);
+  task->key = {operation.caller, info.method, request_id, std::move(digest)};
+  const absl::Status submitted =
+      parts_.executor->Submit([this, task] { Record(task); });
+  if (!submitted.ok()) task->done(submitted);
+}
+
+void GuestForwarder::Record(const std::shared_ptr<Task>& task) {
+  const absl::StatusOr<RequestSlot> slot = parts_.ledger->Find(task->key);
+  if (!slot.ok()) return task->done(slot.status());
+  if (slot->answer.has_value()) {
+    return task->done(
+        AnswerOf(parts_.operations->Load(slot->answer->operation)));
+  }
+  const std::string name = task->operation.name;
+  const absl::StatusOr<TxnResult> started = parts_.operations->Start(
+      task->operation, parts_.ledger->MakeEntry(task->key, *slot, {name, ""}));
+  if (!started.ok()) return task->done(started.status());
+  // Another try of the same request was faster; the ledger has its answer.
+  if (!started->committed) return Record(task);
+  INNKEEPER_FAILPOINT("server.verb.recorded");
+  parts_.runner->Run(name, [this, task, name](const absl::Status& accepted) {
+    if (!accepted.ok()) return task->done(accepted);
+    const OperationManager::Entry now = parts_.operations->Find(name);
+    task->done(AnswerOf(now == nullptr ? absl::StatusOr<ClusterOperation>(
+                                             absl::NotFoundError(name))
+                                       : *now));
+  });
+}
+
+}  // namespace innkeeper
