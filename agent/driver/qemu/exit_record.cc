@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -31,6 +32,22 @@ constexpr off_t kMaxErrorTextBytes = 4096;
 absl::Status Malformed() {
   return Error(absl::StatusCode::kDataLoss, reason::kInternal,
                "the exit record is not one that the keeper writes");
+}
+
+// The log directory is the keeper's, and a keeper may have been turned: what it
+// put there is a plain file of its own, or nothing.
+UniqueFd OpenLog(const std::string& guest_directory, const char* name,
+                 struct stat* info) {
+  const std::string path = absl::StrCat(guest_directory, "/log/", name);
+  UniqueFd fd(
+      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd.valid()) return fd;
+  if (fstat(fd.get(), info) != 0 || !S_ISREG(info->st_mode) ||
+      info->st_nlink != 1) {
+    fd.reset();
+    errno = EINVAL;
+  }
+  return fd;
 }
 
 }  // namespace
@@ -65,18 +82,17 @@ absl::StatusOr<GuestExit> ParseExitRecord(absl::string_view bytes) {
 }
 
 absl::StatusOr<GuestExit> ReadExitRecord(const std::string& guest_directory) {
-  ASSIGN_OR_RETURN(
-      const std::string bytes,
-      ReadFile(absl::StrCat(guest_directory, "/log/exit"), kMaxRecordBytes));
+  struct stat info;
+  const UniqueFd fd = OpenLog(guest_directory, "exit", &info);
+  if (!fd.valid()) return ErrnoError(errno, "open the exit record");
+  ASSIGN_OR_RETURN(const std::string bytes, ReadAll(fd.get(), kMaxRecordBytes));
   return ParseExitRecord(bytes);
 }
 
 std::string ReadErrorText(const std::string& guest_directory) {
-  const std::string path = absl::StrCat(guest_directory, "/log/stderr.log");
-  const UniqueFd fd(
-      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   struct stat info;
-  if (!fd.valid() || fstat(fd.get(), &info) != 0) return "";
+  const UniqueFd fd = OpenLog(guest_directory, "stderr.log", &info);
+  if (!fd.valid()) return "";
   const off_t start = std::max<off_t>(0, info.st_size - kMaxErrorTextBytes);
   if (lseek(fd.get(), start, SEEK_SET) != start) return "";
   std::string text(kMaxErrorTextBytes, '\0');

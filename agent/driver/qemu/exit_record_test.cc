@@ -1,6 +1,7 @@
 #include "agent/driver/qemu/exit_record.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -43,6 +44,25 @@ TEST(ExitRecordTest, AnythingElseIsRefused) {
 TEST(ExitRecordTest, AbsentRecordIsNotFound) {
   EXPECT_THAT(ReadExitRecord("/nonexistent"),
               StatusIs(absl::StatusCode::kNotFound));
+}
+
+TEST(ExitRecordTest, LinkInPlaceOfTheRecordIsNotFollowed) {
+  const std::string directory = absl::StrCat(testing::TempDir(), "/exit_b");
+  ASSERT_EQ(mkdir(directory.c_str(), 0700), 0);
+  ASSERT_EQ(mkdir(absl::StrCat(directory, "/log").c_str(), 0700), 0);
+  const std::string other = absl::StrCat(testing::TempDir(), "/other_exit");
+  ASSERT_THAT(
+      WriteFileAtomically(
+          other, R"({"kind":"exited","value":0,"time_unix_ms":1})", 0600),
+      IsOk());
+  const std::string record = absl::StrCat(directory, "/log/exit");
+  ASSERT_EQ(symlink(other.c_str(), record.c_str()), 0);
+  EXPECT_FALSE(ReadExitRecord(directory).ok());
+
+  // Nor is another guest's file under a second name.
+  ASSERT_EQ(unlink(record.c_str()), 0);
+  ASSERT_EQ(link(other.c_str(), record.c_str()), 0);
+  EXPECT_FALSE(ReadExitRecord(directory).ok());
 }
 
 TEST(ExitRecordTest, OnlyTheEndOfTheErrorTextIsKept) {
