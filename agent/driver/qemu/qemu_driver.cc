@@ -3,6 +3,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 #include <string>
@@ -12,8 +13,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "agent/driver/qemu/exit_record.h"
 #include "agent/host/host_facts.h"
@@ -37,16 +40,53 @@ constexpr absl::Duration kCommandTimeout = absl::Seconds(5);
 // What QEMU writes when it could not try out its locks and goes on without.
 constexpr absl::string_view kLockingOff = "OFD lock probing";
 
-absl::Status ExitedEarly(absl::string_view id, const GuestExit& exit,
+// What QEMU writes when another process holds a lock on an image, and the set
+// of descriptors that it names the image by.
+constexpr absl::string_view kLocked = "Is another process using the image";
+constexpr absl::string_view kFdSet = "/dev/fdset/";
+
+// The volume that BuildCommandLine has put into set `number`: every disk has a
+// set, and every ephemeral one a second, for its overlay.
+std::string VolumeOfSet(const GuestSpec& spec, int number) {
+  int set = 0;
+  for (const DiskSpec& disk : spec.disks) {
+    const int first = set + 1;
+    set = disk.mode == DiskMode::kEphemeral ? first + 1 : first;
+    if (number >= first && number <= set) return disk.volume.ToString();
+  }
+  return "";
+}
+
+absl::Status ImageInUse(const GuestRecord& guest,
+                        absl::string_view error_text) {
+  absl::string_view number = error_text;
+  number.remove_prefix(std::min(number.find(kFdSet), number.size()));
+  absl::ConsumePrefix(&number, kFdSet);
+  number = number.substr(0, number.find_first_not_of("0123456789"));
+  int set = 0;
+  const std::string volume = absl::SimpleAtoi(number, &set)
+                                 ? VolumeOfSet(guest.spec, set)
+                                 : std::string();
+  return Error(absl::StatusCode::kFailedPrecondition, reason::kImageInUse,
+               absl::StrCat("the image ", volume, " of guest '", guest.id,
+                            "' is in use by another process; stop the guest "
+                            "that has it, or take another image"))
+      .With("guest", guest.id)
+      .With("volume", volume)
+      .With("error_text", error_text);
+}
+
+absl::Status ExitedEarly(const GuestRecord& guest, const GuestExit& exit,
                          absl::string_view error_text) {
-  return Error(absl::StatusCode::kFailedPrecondition,
-               absl::StrContains(error_text, "lock") ? reason::kImageInUse
-                                                     : reason::kGuestExited,
+  if (absl::StrContains(error_text, kLocked)) {
+    return ImageInUse(guest, error_text);
+  }
+  return Error(absl::StatusCode::kFailedPrecondition, reason::kGuestExited,
                absl::StrCat(
-                   "QEMU of guest '", id, "' ended at once (",
+                   "QEMU of guest '", guest.id, "' ended at once (",
                    exit.kind == ExitKind::kSignaled ? "signal " : "status ",
                    exit.value, ")", error_text.empty() ? "" : ": ", error_text))
-      .With("guest", id)
+      .With("guest", guest.id)
       .With("error_text", error_text);
 }
 
@@ -164,7 +204,7 @@ void QemuDriver::Handshake(const PendingPtr& pending,
                                       const std::string& error_text) {
     const auto found = pending_.find(id);
     if (found != pending_.end() && found->second == pending) {
-      return Fail(pending, ExitedEarly(id, exit, error_text));
+      return Fail(pending, ExitedEarly(pending->record, exit, error_text));
     }
     guests_.erase(id);
     sink_->OnExit(id, exit, error_text);
