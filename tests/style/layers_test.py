@@ -13,6 +13,7 @@ _INCLUDE = re.compile(r'#include ["<]([^">]+)[">]')
 # longest folder that fits decides.
 _MAY_INCLUDE = {
     "base": ["base"],
+    "api": ["api", "base", "innkeeper"],
     "auth": ["auth", "base", "innkeeper/v1"],
     "rpc": ["auth", "base", "innkeeper/v1", "rpc"],
     # What both scopes show.
