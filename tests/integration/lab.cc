@@ -1,0 +1,448 @@
+#include "tests/integration/lab.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "agent/launcher/cgroup.h"
+#include "agent/launcher/proc.h"
+#include "auth/tls_credentials.h"
+#include "auth/tls_init.h"
+#include "base/file.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rpc/channel.h"
+
+namespace innkeeper {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uid_t kFirstUid = 1900000000;
+constexpr uid_t kUidsOfALab = 1000;
+constexpr size_t kMaxLogBytes = size_t{64} << 20;
+
+// What cannot be arranged for a test ends it.
+void Check(bool good, absl::string_view what) {
+  if (good) return;
+  fprintf(stderr, "Lab: %s: %m\n", std::string(what).c_str());
+  abort();
+}
+
+void WriteText(const std::string& path, absl::string_view text, mode_t mode) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  Check(file.good() && chmod(path.c_str(), mode) == 0, path);
+}
+
+// The value of `key` in the last line of `log` that holds `event`.
+std::string LastValue(absl::string_view log, absl::string_view event,
+                      absl::string_view key) {
+  std::string value;
+  for (const absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (!absl::StrContains(line, event)) continue;
+    const size_t start = line.find(key);
+    if (start == absl::string_view::npos) continue;
+    const absl::string_view rest = line.substr(start + key.size());
+    value = std::string(rest.substr(0, rest.find(' ')));
+  }
+  return value;
+}
+
+}  // namespace
+
+bool Eventually(const std::function<bool()>& condition) {
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (!condition()) {
+    if (absl::Now() > deadline) return false;
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  return true;
+}
+
+Lab::Lab() {
+  Check(geteuid() == 0, "must run as root");
+  Check(InitTls().ok(), "TLS");
+  pki_ = std::make_unique<TestPki>();
+  static int labs = 0;
+  const int number = labs++;
+  instance_ = absl::StrCat("it-", getpid(), "-", number);
+  agent_uid_ = kFirstUid + kUidsOfALab * ((getpid() * 8 + number) % 100000);
+  // Short, for the sockets' sake; root's all the way, as the launcher demands.
+  dir_ = absl::StrCat("/var/tmp/", instance_);
+  Check(fs::create_directory(dir_), dir_);
+  for (const char* const name : {"/agent", "/bin", "/callers", "/pool"}) {
+    Check(fs::create_directory(dir_ + name), dir_);
+  }
+  InstallBinaries();
+}
+
+Lab::~Lab() {
+  if (launcher_ != 0) {
+    const absl::StatusOr<std::vector<v1::Guest>> guests = AsRoot().List();
+    EXPECT_TRUE(guests.ok()) << guests.status();
+    for (size_t i = 0; guests.ok() && i < guests->size(); ++i) {
+      const std::string id = (*guests)[i].name().substr(strlen("guests/"));
+      if ((*guests)[i].has_process()) {
+        EXPECT_EQ(AsRoot().Finish(AsRoot().Stop(id, true)), absl::OkStatus());
+      }
+      EXPECT_EQ(AsRoot().Finish(AsRoot().Delete(id)), absl::OkStatus());
+    }
+    CheckNothingLeft();
+    EXPECT_EQ(Stop(), absl::OkStatus());
+    EXPECT_TRUE(Processes(true).empty()) << "a process outlives the host";
+  }
+  if (testing::Test::HasFailure()) {
+    const std::string log = Log();
+    const size_t kTail = 20000;
+    fprintf(
+        stderr, "--- the log of %s\n%s---\n", instance_.c_str(),
+        log.size() > kTail ? log.c_str() + log.size() - kTail : log.c_str());
+  }
+  Purge();
+}
+
+void Lab::InstallBinaries() {
+  for (const std::string binary :
+       {"agent/innkeeper-agent", "agent/launcher/innkeeper-launcher",
+        "agent/keeper/innkeeper-keeper"}) {
+    fs::copy_file(binary, dir_ + "/bin" + binary.substr(binary.rfind('/')));
+  }
+  // The agent's environment is the launcher's; a failpoint, however, is for one
+  // agent only, not for those that the launcher starts after it.
+  const std::string script = absl::StrCat(
+      "#!/bin/sh\n"
+      "if [ -e ",
+      dir_, "/failpoint ] && [ ! -e ", dir_,
+      "/agent/reached ]; then\n"
+      "  INNKEEPER_FAILPOINT=$(cat ",
+      dir_,
+      "/failpoint)\n"
+      "  INNKEEPER_FAILPOINT_LOG=",
+      dir_,
+      "/agent/reached\n"
+      "  export INNKEEPER_FAILPOINT INNKEEPER_FAILPOINT_LOG\n"
+      "fi\n"
+      "exec ",
+      dir_, "/bin/innkeeper-agent \"$@\"\n");
+  WriteText(dir_ + "/bin/agent", script, 0755);
+}
+
+void Lab::UseFakeQemu() {
+  qemu_ = dir_ + "/bin/fake_qemu";
+  fs::copy_file("tests/fake_qemu/fake_qemu", qemu_);
+}
+
+absl::Status Lab::AddTestGuest() {
+  const char* const guest = getenv("INNKEEPER_TEST_GUEST");
+  for (const std::string file :
+       {"vmlinuz", "initrd.img", "disk.raw", "base.qcow2"}) {
+    std::error_code error;
+    if (guest == nullptr ||
+        !fs::copy_file(absl::StrCat(guest, "/", file),
+                       absl::StrCat(pool_dir(), "/", file), error)) {
+      return absl::FailedPreconditionError(
+          "INNKEEPER_TEST_GUEST must name the directory that "
+          "tests/guest/make-guest has filled");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Lab::AddDisk(const std::string& name, int64_t bytes) {
+  const std::string path = absl::StrCat(pool_dir(), "/", name);
+  WriteText(path, "", 0644);
+  Check(truncate(path.c_str(), bytes) == 0, path);
+}
+
+void Lab::WriteConfig() {
+  const std::string state = dir_ + "/agent";
+  if (!fs::exists(state + "/tls")) {
+    pki_->Write(state + "/tls", pki_->Issue("host/" + instance_));
+    for (const char* const name :
+         {"", "/tls", "/tls/ca.pem", "/tls/cert.pem", "/tls/key.pem"}) {
+      Check(chown((state + name).c_str(), agent_uid_, agent_uid_) == 0, state);
+    }
+  }
+  std::string text = absl::StrCat(
+      "name: '", instance_, "'\ntrust_domain: '", std::string(kTestTrustDomain),
+      "'\nlisten_addresses: '127.0.0.1:0'\nunix_socket: '", state,
+      "/agent.sock'\nstate_directory: '", state, "'\nca_file: '", state,
+      "/tls/ca.pem'\ncertificate_file: '", state, "/tls/cert.pem'\nkey_file: '",
+      state, "/tls/key.pem'\nqemu_binary: '", qemu_,
+      "'\npools { key: 'main' value: '", pool_dir(),
+      "' }\ncapacity_memory_bytes: 8589934592\ncapacity_vcpu_count: 64\n");
+  for (const char* const binding :
+       {"admin user/admin all", "operator user/operator all",
+        "viewer user/viewer all", "owner user/tenant-a own",
+        "owner user/tenant-b own"}) {
+    const std::vector<std::string> part = absl::StrSplit(binding, ' ');
+    absl::StrAppend(&text, "bindings { role: '", part[0], "' principal: '",
+                    part[1], "' scope: '", part[2], "' }\n");
+  }
+  WriteText(dir_ + "/agent.conf", text, 0644);
+}
+
+absl::Status Lab::Start() {
+  WriteConfig();
+  std::vector<std::string> arguments = {
+      dir_ + "/bin/innkeeper-launcher",
+      "--instance=" + instance_,
+      "--agent=" + dir_ + "/bin/agent",
+      absl::StrCat("--agent-user=", agent_uid_, ":", agent_uid_),
+      "--run-dir=" + dir_ + "/run",
+      "--state-dir=" + dir_ + "/state",
+      "--pool=main=" + pool_dir(),
+      "--qemu=" + qemu_,
+      "--keeper=" + dir_ + "/bin/innkeeper-keeper",
+      absl::StrCat("--uid-base=", agent_uid_ + 1),
+      absl::StrCat("--uid-count=", kUidsOfALab - 2),
+      "--",
+      "--config=" + dir_ + "/agent.conf"};
+  std::vector<char*> argv;
+  for (std::string& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  const std::string log = dir_ + "/log";
+  log_start_ = Log().size();
+  launcher_ = fork();
+  Check(launcher_ >= 0, "fork");
+  if (launcher_ == 0) {
+    // Even a test that is killed must not leave its launcher.
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+    dup2(fd, STDOUT_FILENO);
+    dup2(fd, STDERR_FILENO);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  return AwaitAgent();
+}
+
+absl::Status Lab::AwaitAgent() {
+  // The socket is what an agent opens last.
+  const std::string last = absl::StrCat("address=unix:", dir_);
+  std::string log;
+  const bool serves = Eventually([&] {
+    log = Log().substr(log_start_);
+    const size_t started = log.rfind("agent.started");
+    const size_t ended = log.rfind("agent.ended");
+    return started != std::string::npos &&
+           (ended == std::string::npos || ended < started) &&
+           log.find(last, started) != std::string::npos;
+  });
+  if (!serves) return absl::DeadlineExceededError("no agent serves");
+  const std::string port =
+      LastValue(log, "agent.serving", "address=127.0.0.1:");
+  if (port.empty()) return absl::InternalError("the agent has no port");
+  address_ = "127.0.0.1:" + port;
+  return absl::OkStatus();
+}
+
+absl::Status Lab::Stop() {
+  if (launcher_ == 0) return absl::OkStatus();
+  kill(launcher_, SIGTERM);
+  int status = -1;
+  const bool ended = Eventually(
+      [&] { return waitpid(launcher_, &status, WNOHANG) == launcher_; });
+  if (!ended) return absl::DeadlineExceededError("the launcher does not stop");
+  launcher_ = 0;
+  if (status != 0) {
+    return absl::InternalError(absl::StrCat("the launcher's status: ", status));
+  }
+  return absl::OkStatus();
+}
+
+void Lab::KillAll() {
+  const pid_t agent = agent_pid();
+  kill(launcher_, SIGKILL);
+  kill(agent, SIGKILL);
+  waitpid(launcher_, nullptr, 0);
+  launcher_ = 0;
+  EXPECT_TRUE(Eventually([&] { return kill(agent, 0) != 0; }));
+}
+
+void Lab::KillAgent() {
+  const pid_t pid = agent_pid();
+  const std::string end = absl::StrCat("agent.ended pid=", pid, " ");
+  kill(pid, SIGKILL);
+  EXPECT_TRUE(Eventually([&] { return absl::StrContains(Log(), end); }));
+}
+
+void Lab::DeleteDatabase() {
+  for (const auto& file : fs::directory_iterator(dir_ + "/agent")) {
+    if (absl::StartsWith(file.path().filename().string(), "agent.db")) {
+      fs::remove(file.path());
+    }
+  }
+}
+
+void Lab::ArmFailpoint(const std::string& failpoint) {
+  fs::remove(dir_ + "/agent/reached");
+  armed_at_ = Log().size();
+  WriteText(dir_ + "/failpoint", failpoint, 0644);
+}
+
+bool Lab::FailpointReached() const {
+  return fs::exists(dir_ + "/agent/reached") &&
+         Log().find("status=9", armed_at_) != std::string::npos;
+}
+
+std::vector<std::string> Lab::AgentFailpoints() {
+  FILE* const output = popen("agent/innkeeper-agent --list_failpoints", "r");
+  Check(output != nullptr, "innkeeper-agent --list_failpoints");
+  std::vector<std::string> names;
+  char line[256];
+  while (fgets(line, sizeof(line), output) != nullptr) {
+    names.emplace_back(line, strcspn(line, "\n"));
+  }
+  Check(pclose(output) == 0, "innkeeper-agent --list_failpoints");
+  return names;
+}
+
+std::shared_ptr<grpc::Channel> Lab::ChannelWith(
+    const TestCertificate& certificate) const {
+  TlsOptions options;
+  options.files = pki_->Write(absl::StrCat(dir_, "/callers/", certificates_++),
+                              certificate);
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
+      MakeChannel(address_, options);
+  Check(channel.ok(), address_);
+  return *std::move(channel);
+}
+
+std::shared_ptr<grpc::Channel> Lab::ChannelAs(
+    absl::string_view principal) const {
+  return ChannelWith(pki_->Issue(principal));
+}
+
+Caller Lab::As(absl::string_view principal) const {
+  return Caller(ChannelAs(principal));
+}
+
+Caller Lab::AsRoot() const {
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
+      MakeLocalChannel(absl::StrCat("unix:", dir_, "/agent/agent.sock"));
+  Check(channel.ok(), "the agent's socket");
+  return Caller(*std::move(channel));
+}
+
+pid_t Lab::agent_pid() const {
+  pid_t pid = 0;
+  Check(absl::SimpleAtoi(LastValue(Log(), "agent.started", "pid="), &pid),
+        "the agent's pid");
+  return pid;
+}
+
+std::string Lab::Log() const {
+  return ReadFile(dir_ + "/log", kMaxLogBytes).value_or("");
+}
+
+std::vector<pid_t> Lab::Processes(bool all) const {
+  std::vector<pid_t> found;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    pid_t pid = 0;
+    const std::string name = entry.path().filename();
+    if (!absl::SimpleAtoi(name, &pid)) continue;
+    const absl::StatusOr<InspectReply> process = Inspect(pid);
+    const absl::StatusOr<ProcStat> stat = ReadProcStat(name);
+    if (!process.ok() || !stat.ok() || stat->state == 'Z') continue;
+    const uid_t uid = process->uids[0];
+    const bool guests = uid > agent_uid_ && uid < agent_uid_ + kUidsOfALab;
+    // By its program, too: it may not have taken its uid yet.
+    const bool ours = guests || uid == agent_uid_ ||
+                      absl::StartsWith(process->exe, dir_ + "/");
+    const bool serves =
+        uid == agent_uid_ || absl::EndsWith(process->exe, "-launcher");
+    if (guests || (ours && (all || !serves))) found.push_back(pid);
+  }
+  return found;
+}
+
+std::vector<std::string> Lab::Cgroups() const {
+  const CgroupLayout layout = ParseCgroupMounts(
+      ReadFile("/proc/self/mountinfo", size_t{1} << 22).value_or(""));
+  std::vector<std::string> mounts = {layout.unified};
+  for (const auto& [unused, mount] : layout.v1) mounts.push_back(mount);
+  std::vector<std::string> groups;
+  for (const std::string& mount : mounts) {
+    const std::string group = absl::StrCat(mount, "/innkeeper-", instance_);
+    if (!mount.empty() && fs::exists(group)) groups.push_back(group);
+  }
+  return groups;
+}
+
+std::vector<std::string> Lab::Leftovers() const {
+  std::vector<std::string> found;
+  for (const pid_t pid : Processes(false)) {
+    found.push_back(absl::StrCat(
+        "process ", pid, " ",
+        ReadFile(absl::StrCat("/proc/", pid, "/comm"), 64).value_or("")));
+  }
+  std::vector<std::string> directories = {
+      dir_ + "/run/guests", dir_ + "/run/jail",
+      dir_ + "/state/launcher/journal", dir_ + "/state/overlays"};
+  std::error_code error;
+  for (const std::string& directory : directories) {
+    for (const auto& entry : fs::directory_iterator(directory, error)) {
+      found.push_back(entry.path());
+    }
+  }
+  for (const std::string& group : Cgroups()) {
+    for (const auto& entry : fs::directory_iterator(group, error)) {
+      if (entry.is_directory(error)) found.push_back(entry.path());
+    }
+  }
+  const std::string mounts =
+      ReadFile("/proc/self/mountinfo", size_t{1} << 22).value_or("unreadable");
+  if (absl::StrContains(mounts, dir_ + "/")) found.push_back("a mount");
+  return found;
+}
+
+void Lab::CheckNothingLeft() const {
+  Eventually([&] { return Leftovers().empty(); });
+  EXPECT_THAT(Leftovers(), testing::IsEmpty());
+}
+
+void Lab::Purge() {
+  if (launcher_ != 0) {
+    kill(launcher_, SIGKILL);
+    waitpid(launcher_, nullptr, 0);
+  }
+  Eventually([&] {
+    const std::vector<pid_t> processes = Processes(true);
+    for (const pid_t pid : processes) kill(pid, SIGKILL);
+    return processes.empty();
+  });
+  for (const std::string& group : Cgroups()) {
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(group, error)) {
+      if (entry.is_directory(error)) rmdir(entry.path().c_str());
+    }
+    rmdir(group.c_str());
+  }
+  fs::remove_all(dir_);
+}
+
+}  // namespace innkeeper
