@@ -49,7 +49,7 @@ _MAY_INCLUDE = {
 # Libraries that carry public messages or a transport into a file.
 _TRANSPORT = re.compile(
     r"(grpcpp?/|google/(protobuf|rpc|longrunning|api)/|.*\.pb\.h$)")
-_TRANSPORT_FOLDERS = ("agent/enrol/", "agent/service/", "auth/", "bench/",
+_TRANSPORT_FOLDERS = ("agent/enrol/", "agent/service/", "api/", "auth/", "bench/",
                       "catalog/", "cli/", "rpc/", "server/hosts/",
                       "server/inventory/", "server/service/", "tests/")
 
