@@ -49,8 +49,8 @@ _MAY_INCLUDE = {
 # Libraries that carry public messages or a transport into a file.
 _TRANSPORT = re.compile(
     r"(grpcpp?/|google/(protobuf|rpc|longrunning|api)/|.*\.pb\.h$)")
-_TRANSPORT_FOLDERS = ("agent/enrol/", "agent/service/", "api/", "auth/", "bench/",
-                      "catalog/", "cli/", "rpc/", "server/hosts/",
+_TRANSPORT_FOLDERS = ("agent/enrol/", "agent/service/", "api/", "auth/",
+                      "bench/", "catalog/", "cli/", "rpc/", "server/hosts/",
                       "server/inventory/", "server/service/", "tests/")
 
 # Of our own top folders, so that <sys/socket.h> is none of our business.
