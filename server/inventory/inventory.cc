@@ -53,6 +53,8 @@ Inventory::~Inventory() {
       if (entry.link != nullptr) entry.link->Stop();
     }
   });
+  // Its worker would call into what is about to go.
+  parts_.log->ClearSink();
 }
 
 void Inventory::AddHost(const EnrolledHost& host) {

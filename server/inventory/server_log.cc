@@ -13,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -65,6 +67,19 @@ ServerLog::ServerLog(Store* store, const Clock* clock, Position head)
       opened_at_(head),
       head_(std::move(head)),
       worker_("server-log", 1, kMaxWaiting) {}
+
+void ServerLog::ClearSink() {
+  absl::Notification cleared;
+  const auto clear = [&] {
+    return worker_.Submit([&] {
+      sink_ = nullptr;
+      cleared.Notify();
+    });
+  };
+  // A full queue empties by itself, for the worker waits for nobody.
+  while (!clear().ok()) absl::SleepFor(absl::Milliseconds(1));
+  cleared.WaitForNotification();
+}
 
 void ServerLog::Append(absl::string_view type, absl::string_view host,
                        absl::string_view caller, absl::string_view message) {

@@ -41,6 +41,8 @@ class ServerLog {
 
   // `sink` gets each event once it is durable, in order. Before any Append.
   void SetSink(Sink sink) { sink_ = std::move(sink); }
+  // Returns once the sink is not running and will not run again. Blocks.
+  void ClearSink();
 
   // Notes that `type` ("host.enrolled") happened to `host` ("h1"). `caller` may
   // be empty. An event that cannot be stored is logged and lost.

@@ -57,7 +57,9 @@ class Cluster {
               ->NewClient();
         },
         timing});
-    operations_ = *OperationManager::Create(store, &loop_);
+    OperationManager::Options options;
+    options.clock = clock;
+    operations_ = *OperationManager::Create(store, &loop_, options);
     ledger_ = std::make_unique<RequestLedger>(store, clock);
     claims_ = std::make_unique<GuestClaims>(store, inventory_.get());
     OperationRunner::Parts parts{
