@@ -61,8 +61,8 @@ class GuestSupervisor : public GuestEventSink {
   // Takes over what the last agent left: running guests are adopted, operations
   // that were cut off are ended or done again, lost records are rebuilt.
   // Answers once the list is whole: every guest is known and each that answers
-  // was asked. A guest that does not answer is waited for no longer than 500
-  // ms.
+  // was asked. Guests that do not answer are waited for until the others have
+  // been silent for 40 ms, and no longer than 500 ms.
   void Recover(StatusCompletion done);
 
   // Launches `guest` (id, uid, owner and spec; the spec is valid). Answers once
@@ -158,6 +158,7 @@ class GuestSupervisor : public GuestEventSink {
 
   void RecoverFound(std::shared_ptr<Recovery> recovery,
                     absl::StatusOr<std::vector<FoundGuest>> found);
+  void AwaitQuiet(const std::shared_ptr<Recovery>& recovery);
   void RecoverGuest(const std::shared_ptr<Recovery>& recovery,
                     const std::string& id, const FoundGuest* found);
   void AdoptGuest(const std::shared_ptr<Recovery>& recovery,

@@ -23,6 +23,9 @@ namespace {
 // How long a guest that does not answer may keep the list from being called
 // whole.
 constexpr absl::Duration kMaxWait = absl::Milliseconds(500);
+// Those that answer do so one after the other: once none has for so long, those
+// that are left are silent.
+constexpr absl::Duration kQuiet = absl::Milliseconds(40);
 
 absl::Status Interrupted(const std::string& verb) {
   return Error(absl::StatusCode::kAborted, reason::kOperationInterrupted,
@@ -36,6 +39,7 @@ absl::Status Interrupted(const std::string& verb) {
 struct GuestSupervisor::Recovery {
   StatusCompletion done;
   int pending = 0;
+  int arrived = 0;
   bool answered = false;
   // Operations that were cut off, by guest; in the order of their beginning.
   std::map<std::string, std::vector<OperationRecord>> unfinished;
@@ -46,9 +50,21 @@ struct GuestSupervisor::Recovery {
     done(std::move(status));
   }
   void Arrive() {
+    ++arrived;
     if (--pending == 0) Answer(absl::OkStatus());
   }
 };
+
+void GuestSupervisor::AwaitQuiet(const std::shared_ptr<Recovery>& recovery) {
+  parts_.loop->After(kQuiet, [this, recovery, before = recovery->arrived] {
+    if (recovery->answered) return;
+    const bool began = recovery->arrived > 1;
+    if (began && recovery->arrived == before) {
+      return recovery->Answer(absl::OkStatus());
+    }
+    AwaitQuiet(recovery);
+  });
+}
 
 void GuestSupervisor::Recover(StatusCompletion done) {
   auto recovery = std::make_shared<Recovery>();
@@ -111,6 +127,7 @@ void GuestSupervisor::RecoverFound(
   parts_.loop->After(kMaxWait,
                      [recovery] { recovery->Answer(absl::OkStatus()); });
   recovery->Arrive();
+  AwaitQuiet(recovery);
 }
 
 void GuestSupervisor::RecoverGuest(const std::shared_ptr<Recovery>& recovery,
