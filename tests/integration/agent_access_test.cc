@@ -13,6 +13,7 @@
 #include "auth/delegation.h"
 #include "auth/principal.h"
 #include "auth/testing/test_pki.h"
+#include "base/error.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
@@ -46,20 +47,21 @@ class AgentAccessTest : public testing::Test {
     lab_ = nullptr;
   }
 
-  // What WhoAmI answers, which every identity may call.
+  // A call that the gate would put on record, whatever it decides.
   static absl::Status Knock(std::shared_ptr<grpc::Channel> channel) {
-    const Caller caller(std::move(channel));
-    return caller
-        .Call(&v1::Policy::Stub::WhoAmI, caller.policy(), v1::WhoAmIRequest())
-        .status();
+    return Caller(std::move(channel)).Stop("no-such", true).status();
   }
 
-  // `certificate` is refused by the handshake: no method has run, so there is
-  // no line in the audit log and no reason of ours.
+  // `certificate` is refused by the handshake: the gate never sees a call.
   static void ExpectTurnedAway(const TestCertificate& certificate) {
-    const absl::Status status = Knock(lab_->ChannelWith(certificate));
+    ExpectTurnedAway(lab_->ChannelWith(certificate));
+  }
+  static void ExpectTurnedAway(std::shared_ptr<grpc::Channel> channel) {
+    const std::string before = lab_->AuditLog();
+    const absl::Status status = Knock(std::move(channel));
     EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable));
     EXPECT_THAT(status, HasReason(""));
+    EXPECT_EQ(lab_->AuditLog(), before);
   }
 
   static Lab* lab_;
@@ -76,21 +78,32 @@ std::vector<std::string> Names(
   return names;
 }
 
-// What `caller` is told, with the name of `guest` taken out.
+// All that a caller is told, with the name of `guest` taken out.
 std::string Told(const absl::Status& status, const std::string& guest) {
-  return absl::StrReplaceAll(status.ToString(), {{guest, "GUEST"}});
+  const ErrorDetails details = DetailsOf(status);
+  std::string told =
+      absl::StrCat(status.code(), " ", status.message(), " ", details.reason);
+  for (const auto& [key, value] : details.metadata) {
+    absl::StrAppend(&told, " ", key, "=", value);
+  }
+  return absl::StrReplaceAll(told, {{guest, "GUEST"}});
 }
 
 TEST_F(AgentAccessTest, AGoodCertificateIsLetIn) {
-  EXPECT_THAT(Knock(lab_->ChannelAs("user/tenant-a")), IsOk());
+  const std::string before = lab_->AuditLog();
+
+  EXPECT_THAT(Knock(lab_->ChannelAs("user/tenant-a")),
+              StatusIs(absl::StatusCode::kNotFound));
+
+  // Those that are turned away leave no such line.
+  EXPECT_NE(lab_->AuditLog(), before);
 }
 
 TEST_F(AgentAccessTest, NoCertificateIsTurnedAway) {
   grpc::SslCredentialsOptions options;
   options.pem_root_certs = lab_->pki().ca_pem();
-  const absl::Status status = Knock(
+  ExpectTurnedAway(
       grpc::CreateChannel(lab_->address(), grpc::SslCredentials(options)));
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable));
 }
 
 TEST_F(AgentAccessTest, PlainTextIsTurnedAway) {

@@ -359,6 +359,10 @@ std::string Lab::Log() const {
   return ReadFile(dir_ + "/log", kMaxLogBytes).value_or("");
 }
 
+std::string Lab::AuditLog() const {
+  return ReadFile(dir_ + "/agent/audit.jsonl", kMaxLogBytes).value_or("");
+}
+
 std::vector<pid_t> Lab::Processes(bool all) const {
   std::vector<pid_t> found;
   for (const auto& entry : fs::directory_iterator("/proc")) {

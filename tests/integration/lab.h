@@ -83,6 +83,8 @@ class Lab {
   std::vector<std::string> Leftovers() const;
   // Waits for all of that to be gone; fails the test if it does not go.
   void CheckNothingLeft() const;
+  // A line for each call that reached the gate.
+  std::string AuditLog() const;
   // Everything that launcher and agents have logged.
   std::string Log() const;
 
