@@ -39,6 +39,7 @@ class BidiStream final : public StreamCore {
       absl::MutexLock lock(&read_mutex_);
       on_message_ = std::move(on_message);
       on_half_close_ = std::move(on_half_close);
+      begun_ = true;
       reading_ = true;
     }
     StartRead();
@@ -54,7 +55,8 @@ class BidiStream final : public StreamCore {
     {
       absl::MutexLock lock(&read_mutex_);
       paused_ = false;
-      if (reading_ || ended_) return;
+      // SetReadHandler() begins; without a handler there is nothing to resume.
+      if (!begun_ || reading_ || ended_) return;
       reading_ = true;
     }
     StartRead();
@@ -95,6 +97,7 @@ class BidiStream final : public StreamCore {
   absl::AnyInvocable<void()> on_half_close_;
   // A leaf lock.
   absl::Mutex read_mutex_;
+  bool begun_ ABSL_GUARDED_BY(read_mutex_) = false;
   bool reading_ ABSL_GUARDED_BY(read_mutex_) = false;
   bool paused_ ABSL_GUARDED_BY(read_mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(read_mutex_) = false;
