@@ -160,7 +160,7 @@ std::vector<GuestRowPtr> GuestTable::RetainOnHost(
   return gone;
 }
 
-std::shared_ptr<const GuestSnapshot> GuestTable::Snapshot() {
+std::shared_ptr<const GuestSnapshot> GuestTable::Snapshot() const {
   absl::MutexLock lock(&mutex_);
   if (snapshot_ == nullptr) {
     auto snapshot = std::make_shared<GuestSnapshot>();

@@ -66,7 +66,8 @@ class GuestTable {
                                         const std::set<std::string>& uids)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  std::shared_ptr<const GuestSnapshot> Snapshot() ABSL_LOCKS_EXCLUDED(mutex_);
+  std::shared_ptr<const GuestSnapshot> Snapshot() const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // By "guests/web"; null if there is none.
   GuestRowPtr Find(absl::string_view name) const ABSL_LOCKS_EXCLUDED(mutex_);
   GuestRowPtr FindByUid(absl::string_view uid) const
@@ -85,7 +86,8 @@ class GuestTable {
   absl::flat_hash_map<std::string, GuestRowPtr> by_uid_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> unreachable_ ABSL_GUARDED_BY(mutex_);
   // Null after a change.
-  std::shared_ptr<const GuestSnapshot> snapshot_ ABSL_GUARDED_BY(mutex_);
+  mutable std::shared_ptr<const GuestSnapshot> snapshot_
+      ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace innkeeper

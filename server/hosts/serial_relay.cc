@@ -37,7 +37,6 @@ class Relay final
     AddHold();
     StartWrite(&sent_);
     StartRead(&received_);
-    StartCall();
     const std::weak_ptr<Relay> weak = self_;
     stream_->SetCancelHandler([weak] {
       if (const auto relay = weak.lock()) relay->OnClientGone();
@@ -52,6 +51,8 @@ class Relay final
         [weak] {
           if (const auto relay = weak.lock()) relay->OnHalfClose();
         });
+    // Last: from here on the agent's side calls back, and resumes reads.
+    StartCall();
   }
 
   void OnWriteDone(bool ok) override {

@@ -147,18 +147,41 @@ v1::Host Inventory::Show(const Entry& entry) const {
 }
 
 std::vector<v1::Host> Inventory::Hosts() const {
-  absl::MutexLock lock(&mutex_);
   std::vector<v1::Host> hosts;
-  hosts.reserve(hosts_.size());
-  for (const auto& [name, entry] : hosts_) hosts.push_back(Show(entry));
+  {
+    absl::MutexLock lock(&mutex_);
+    hosts.reserve(hosts_.size());
+    for (const auto& [name, entry] : hosts_) hosts.push_back(Show(entry));
+  }
+  for (v1::Host& host : hosts) CountAllocated(&host);
   return hosts;
 }
 
+// What the host said of itself is as old as its last change; its guests are
+// known better than that.
+void Inventory::CountAllocated(v1::Host* host) const {
+  v1::Host::Resources* allocated = host->mutable_allocated();
+  allocated->Clear();
+  for (const GuestRowPtr& row : table_.Snapshot()->rows) {
+    if (row->guest.host() != host->name()) continue;
+    const v1::GuestSpec& spec = row->guest.spec();
+    allocated->set_memory_bytes(allocated->memory_bytes() +
+                                spec.memory_bytes());
+    allocated->set_vcpu_count(allocated->vcpu_count() + spec.vcpu_count());
+    allocated->set_guest_count(allocated->guest_count() + 1);
+  }
+}
+
 std::optional<v1::Host> Inventory::FindHost(absl::string_view host) const {
-  absl::MutexLock lock(&mutex_);
-  const auto found = hosts_.find(host);
-  if (found == hosts_.end()) return std::nullopt;
-  return Show(found->second);
+  v1::Host shown;
+  {
+    absl::MutexLock lock(&mutex_);
+    const auto found = hosts_.find(host);
+    if (found == hosts_.end()) return std::nullopt;
+    shown = Show(found->second);
+  }
+  CountAllocated(&shown);
+  return shown;
 }
 
 std::vector<ObservedHost> Inventory::Observe() {

@@ -110,6 +110,7 @@ class Inventory final : public EventHistory, public AgentLink::Listener {
   // Whether `host` has no say about this uid.
   bool IsForeign(const std::string& host, const std::string& uid);
   v1::Host Show(const Entry& entry) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  void CountAllocated(v1::Host* host) const;
 
   const Parts parts_;
   std::function<void(const std::string&)> guests_gone_;
