@@ -100,7 +100,10 @@ void EventHub::Publish(v1::Event event) {
 void EventHub::Forget(const std::string& host) {
   loop_->Post([this, host] {
     logs_.erase(host);
-    for (const WatcherPtr& watcher : watchers_) watcher->cursors.erase(host);
+    for (const WatcherPtr& watcher : watchers_) {
+      watcher->cursors.erase(host);
+      watcher->ends.erase(host);
+    }
   });
 }
 
@@ -331,6 +334,7 @@ void EventHub::GuestsSince(const Positions& from,
                 if (!event.guest().empty() && gather->may_see(event)) {
                   gather->guests.insert(event.guest());
                 }
+                at.epoch = event.epoch();
                 at.sequence = event.sequence();
               }
               Run(hub, gather, host, at, end, arrive);
@@ -339,18 +343,18 @@ void EventHub::GuestsSince(const Positions& from,
     }
   };
   for (const auto& [host, log] : logs_) {
+    // A log that came up since then is read from its oldest event.
+    Position at;
     const auto position = from.find(host);
-    if (position == from.end()) {
-      gather->status = HistoryGone(host);
-      continue;
-    }
-    if (position->second.epoch != log.head.epoch ||
-        position->second.sequence > log.head.sequence) {
-      gather->status = HistoryGone(host);
-      continue;
+    if (position != from.end()) {
+      at = position->second;
+      if (at.epoch != log.head.epoch || at.sequence > log.head.sequence) {
+        gather->status = HistoryGone(host);
+        continue;
+      }
     }
     ++gather->pending;
-    Reader::Run(this, gather, host, position->second, log.head, arrive);
+    Reader::Run(this, gather, host, at, log.head, arrive);
   }
   arrive();
 }

@@ -47,6 +47,9 @@ absl::StatusOr<GuestWatch> MakeGuestWatch(
   if (!request.resume_token().empty()) {
     ASSIGN_OR_RETURN(watch.resume, DecodePositions(request.resume_token()));
   }
+  watch.sees = [permit](const GuestRow& row) {
+    return permit.CanSee(row.attributes);
+  };
   watch.wants = [permit, filter = std::move(filter)](const GuestRow& row) {
     return permit.CanSee(row.attributes) &&
            filter.Matches(GuestFields(row.guest));

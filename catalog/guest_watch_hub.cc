@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <list>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -18,7 +19,8 @@ namespace innkeeper {
 
 struct GuestWatchHub::Watcher {
   GuestWatch watch;
-  std::set<std::string> pending;      // Names to look at.
+  // Names to look at; with what a guest was, if it is gone.
+  std::map<std::string, GuestRowPtr> pending;
   std::set<std::string> shown;        // Names that the client has.
   std::set<std::string> maybe_shown;  // Names that it may have from before.
   bool begun = false;
@@ -49,11 +51,11 @@ GuestWatchHub::~GuestWatchHub() {
   });
 }
 
-void GuestWatchHub::Changed(const std::string& name) {
-  loop_->Post([this, name] {
+void GuestWatchHub::Changed(const std::string& name, GuestRowPtr gone) {
+  loop_->Post([this, name, gone = std::move(gone)] {
     const std::list<WatcherPtr> watchers = watchers_;
     for (const WatcherPtr& watcher : watchers) {
-      watcher->pending.insert(name);
+      watcher->pending[name] = gone;
       Pump(watcher);
     }
   });
@@ -88,7 +90,7 @@ void GuestWatchHub::StartOnLoop(GuestWatch watch) {
   });
   if (!watcher->watch.resume.has_value()) {
     for (const GuestRowPtr& row : table_->Snapshot()->rows) {
-      watcher->pending.insert(row->guest.name());
+      watcher->pending[row->guest.name()] = nullptr;
     }
     return Begin(watcher);
   }
@@ -103,7 +105,9 @@ void GuestWatchHub::StartOnLoop(GuestWatch watch) {
           watchers_.remove(reader);
           return;
         }
-        reader->pending.insert(guests->begin(), guests->end());
+        for (const std::string& name : *guests) {
+          reader->pending.emplace(name, nullptr);
+        }
         reader->maybe_shown.insert(guests->begin(), guests->end());
         Begin(reader);
       });
@@ -119,15 +123,17 @@ void GuestWatchHub::Pump(const WatcherPtr& watcher) {
   const bool had_any = !watcher->pending.empty();
   while (!watcher->pending.empty()) {
     if (!watcher->watch.stream->WritePermitted()) return;
-    const std::string name = *watcher->pending.begin();
+    const std::string name = watcher->pending.begin()->first;
+    const GuestRowPtr gone = watcher->pending.begin()->second;
     watcher->pending.erase(watcher->pending.begin());
-    Look(watcher, name);
+    Look(watcher, name, gone);
     if (watcher->ended || watcher->cancelled) return;
   }
   if (had_any || watcher->mark.empty()) Mark(watcher);
 }
 
-void GuestWatchHub::Look(const WatcherPtr& watcher, const std::string& name) {
+void GuestWatchHub::Look(const WatcherPtr& watcher, const std::string& name,
+                         const GuestRowPtr& gone) {
   const GuestRowPtr row = table_->Find(name);
   v1::WatchGuestsResponse response;
   if (row != nullptr && watcher->watch.wants(*row)) {
@@ -137,11 +143,14 @@ void GuestWatchHub::Look(const WatcherPtr& watcher, const std::string& name) {
     watcher->watch.stream->Write(std::move(response));
     return;
   }
-  // A client that resumes may have guests from before. The names that it is
-  // told of are those of events that it may see.
+  // A client that resumes may have guests from before, which did not change
+  // until now. It is told only of what it may see or could have seen.
   const bool had = watcher->shown.erase(name) != 0;
   const bool may_have_had = watcher->maybe_shown.erase(name) != 0;
-  if (!had && !may_have_had) return;
+  const GuestRowPtr& was = row != nullptr ? row : gone;
+  const bool could_have_had = watcher->watch.resume.has_value() &&
+                              was != nullptr && watcher->watch.sees(*was);
+  if (!had && !may_have_had && !could_have_had) return;
   response.set_removed(name);
   watcher->watch.stream->Write(std::move(response));
 }

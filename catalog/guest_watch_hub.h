@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -22,7 +23,8 @@ namespace innkeeper {
 struct GuestWatch {
   std::optional<Positions> resume;
   bool full = false;  // View FULL instead of BASIC.
-  // Whether the watcher may see a guest and wants it.
+  // Whether the watcher may see a guest, and whether it wants to.
+  std::function<bool(const GuestRow&)> sees;
   std::function<bool(const GuestRow&)> wants;
   // Whether the watcher may know of an event: what it is told of guests that
   // are gone goes by that.
@@ -39,9 +41,10 @@ class GuestWatchHub {
   GuestWatchHub(EventLoop* loop, GuestTable* table, EventHub* events);
   ~GuestWatchHub();
 
-  // The guest of this name was put into the table, changed or taken out.
-  // Called before the events that say so are published.
-  void Changed(const std::string& name);
+  // The guest of this name was put into the table, changed or taken out, in
+  // which case `gone` is what it was. Called before the events that say so are
+  // published.
+  void Changed(const std::string& name, GuestRowPtr gone = nullptr);
   void Start(GuestWatch watch);
 
  private:
@@ -51,7 +54,8 @@ class GuestWatchHub {
   void StartOnLoop(GuestWatch watch);
   void Begin(const WatcherPtr& watcher);
   void Pump(const WatcherPtr& watcher);
-  void Look(const WatcherPtr& watcher, const std::string& name);
+  void Look(const WatcherPtr& watcher, const std::string& name,
+            const GuestRowPtr& gone);
   void Mark(const WatcherPtr& watcher);
   void Tick();
 

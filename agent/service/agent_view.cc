@@ -85,7 +85,7 @@ void AgentView::OnGuest(const GuestRecord& guest, bool unresponsive,
 void AgentView::OnGuestRemoved(const GuestRecord& guest,
                                const std::vector<EventRecord>& events) {
   const GuestRowPtr row = table_.Remove(guest.uid);
-  if (row != nullptr) watches_.Changed(row->guest.name());
+  if (row != nullptr) watches_.Changed(row->guest.name(), row);
   inventory_.GuestRemoved(guest.uid, Publish(events));
 }
 

@@ -87,7 +87,7 @@ void Inventory::RemoveHost(const std::string& host) {
     hosts_.erase(found);
   }
   for (const GuestRowPtr& row : table_.RetainOnHost(NameOf(host), {})) {
-    watches_.Changed(row->guest.name());
+    watches_.Changed(row->guest.name(), row);
   }
   table_.SetUnreachable(NameOf(host), false);
   events_.Forget(NameOf(host));
@@ -263,7 +263,7 @@ void Inventory::OnGuestRemoved(const std::string& host,
                                const std::string& uid) {
   if (IsForeign(host, uid)) return;
   const GuestRowPtr row = table_.Remove(uid);
-  if (row != nullptr) watches_.Changed(row->guest.name());
+  if (row != nullptr) watches_.Changed(row->guest.name(), row);
   if (guests_gone_) guests_gone_(host);
 }
 
@@ -287,7 +287,7 @@ void Inventory::OnSynced(const std::string& host, const Position& position,
     found->second.why.clear();
   }
   for (const GuestRowPtr& row : table_.RetainOnHost(NameOf(host), uids)) {
-    watches_.Changed(row->guest.name());
+    watches_.Changed(row->guest.name(), row);
   }
   for (const GuestRowPtr& row : table_.SetUnreachable(NameOf(host), false)) {
     watches_.Changed(row->guest.name());
