@@ -55,7 +55,8 @@ inn explain other --owner user/tenant-a --vcpus 1 --memory 1000G >"$bins/why" ||
   true
 names_both_hosts || fail "explain names no hosts: $(cat "$bins/why")"
 code=0
-inn launch toobig --owner user/tenant-a --vcpus 1 --memory 1000G 2>"$bins/why" ||
+inn launch toobig --owner user/tenant-a --vcpus 1 --memory 1000G \
+  2>"$bins/why" ||
   code=$?
 ((code != 0)) || fail "a launch without room succeeded"
 names_both_hosts || fail "a launch without room: $(cat "$bins/why")"
