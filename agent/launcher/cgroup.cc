@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -40,6 +41,8 @@ constexpr absl::string_view kControllers[] = {"cpu", "memory", "pids",
 constexpr size_t kMaxControlBytes = 1 << 20;
 constexpr int kCpuPeriodMicros = 100000;
 constexpr absl::Duration kPollInterval = absl::Milliseconds(1);
+// After which a group that was killed and is not empty is killed again.
+constexpr absl::Duration kKillInterval = absl::Milliseconds(100);
 
 absl::Status WriteControl(const std::string& path, absl::string_view value) {
   const UniqueFd fd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -82,14 +85,46 @@ std::vector<pid_t> MembersOf(const std::string& group) {
   return ReadPids(group).value_or(std::vector<pid_t>());
 }
 
+// How many processes are waited for at a time: a guest has two, and whoever has
+// made more of them dies with those.
+constexpr size_t kMaxAwaited = 64;
+
+UniqueFd OpenPid(pid_t pid) {
+  return UniqueFd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
+// The ends of the first of `pids`.
+class MembersEnd {
+ public:
+  explicit MembersEnd(const std::vector<pid_t>& pids) {
+    for (const pid_t pid : pids) {
+      if (processes_.size() == kMaxAwaited) break;
+      UniqueFd process = OpenPid(pid);
+      if (process.valid()) processes_.push_back(std::move(process));
+    }
+  }
+
+  bool any() const { return !processes_.empty(); }
+
+  // Returns once all have ended, or at `deadline`.
+  void Await(absl::Time deadline) const {
+    for (const UniqueFd& process : processes_) {
+      const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+      pollfd ended = {process.get(), POLLIN, 0};
+      if (left <= 0 || poll(&ended, 1, static_cast<int>(left)) <= 0) return;
+    }
+  }
+
+ private:
+  std::vector<UniqueFd> processes_;
+};
+
 // A pid that was read may belong to another process by now. One that is still
 // in the group after its descriptor was opened belongs to a member, or its
 // process is gone and the signal reaches nobody.
 void KillMembers(const std::string& group) {
   std::map<pid_t, UniqueFd> opened;
-  for (const pid_t pid : MembersOf(group)) {
-    opened[pid].reset(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
-  }
+  for (const pid_t pid : MembersOf(group)) opened[pid] = OpenPid(pid);
   for (const pid_t pid : MembersOf(group)) {
     const auto member = opened.find(pid);
     if (member == opened.end() || !member->second.valid()) continue;
@@ -122,6 +157,14 @@ CgroupLayout ParseCgroupMounts(absl::string_view mountinfo) {
     }
   }
   return layout;
+}
+
+absl::Status EnterCgroup(int group) {
+  // The writer itself, whatever its number is in its namespace.
+  if (write(group, "0", 1) != 1) {
+    return ErrnoError(errno, "enter a version 1 control group");
+  }
+  return absl::OkStatus();
 }
 
 Cgroups::Cgroups(CgroupLayout layout, std::string parent)
@@ -261,15 +304,20 @@ absl::StatusOr<UniqueFd> Cgroups::OpenUnified(absl::string_view guest) const {
   return fd;
 }
 
-absl::Status Cgroups::Enter(absl::string_view guest, pid_t pid) {
+absl::StatusOr<std::vector<UniqueFd>> Cgroups::OpenV1(
+    absl::string_view guest) const {
   std::set<std::string> mounts;
   for (const auto& [unused, mount] : layout_.v1) mounts.insert(mount);
+  std::vector<UniqueFd> groups;
   for (const std::string& mount : mounts) {
-    RETURN_IF_ERROR(
-        WriteControl(absl::StrCat(PathIn(mount, guest), "/cgroup.procs"),
-                     absl::StrCat(pid)));
+    // "tasks", not "cgroup.procs": a whole process would need the lock.
+    const std::string path = absl::StrCat(PathIn(mount, guest), "/tasks");
+    groups.emplace_back(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!groups.back().valid()) {
+      return ErrnoError(errno, absl::StrCat("open ", path));
+    }
   }
-  return absl::OkStatus();
+  return groups;
 }
 
 std::vector<pid_t> Cgroups::Members(absl::string_view guest) const {
@@ -305,8 +353,11 @@ absl::Status Cgroups::Kill(absl::string_view guest, absl::Duration patience) {
                                 "' outlive SIGKILL; one may wait for a disk"))
           .With("guest", guest);
     }
+    // Opened before they die, or their end could not be waited for.
+    const MembersEnd members(pids);
     KillOnce(guest);
-    absl::SleepFor(kPollInterval);
+    members.Await(std::min(deadline, absl::Now() + kKillInterval));
+    if (!members.any()) absl::SleepFor(kPollInterval);
   }
 }
 

@@ -27,6 +27,12 @@ struct CgroupLayout {
 // What the text of /proc/self/mountinfo says.
 CgroupLayout ParseCgroupMounts(absl::string_view mountinfo);
 
+// Moves the calling process, which must have one thread, into a version 1 group
+// that Cgroups::OpenV1() opened. A process that is moved by another takes a lock
+// of the whole kernel, and waits for a grace period of some 10 ms to get it; one
+// that moves itself does not (Linux 5.15 and later).
+absl::Status EnterCgroup(int group);
+
 // Guest X's group is PARENT/X in each hierarchy. Not thread-safe. Every method
 // but Kill and Remove returns at once; those wait for processes to die, at most
 // as long as told.
@@ -45,8 +51,8 @@ class Cgroups {
   absl::Status Make(absl::string_view guest, const GuestLimits& limits);
   // For CLONE_INTO_CGROUP; an invalid descriptor if there is no version 2.
   absl::StatusOr<UniqueFd> OpenUnified(absl::string_view guest) const;
-  // Moves `pid` into the groups of version 1.
-  absl::Status Enter(absl::string_view guest, pid_t pid);
+  // The groups of version 1, for EnterCgroup(); none if there are none.
+  absl::StatusOr<std::vector<UniqueFd>> OpenV1(absl::string_view guest) const;
   // Kills every process of `guest`, as often as needed. OK if there is none.
   // DEADLINE_EXCEEDED (GUEST_STOP_TIMED_OUT) if one outlives `patience`.
   absl::Status Kill(absl::string_view guest, absl::Duration patience);

@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "base/file.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
+#include "base/unique_fd.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -57,11 +59,23 @@ TEST(CgroupTest, VersionOneAloneKillsByFreezing) {
   Cgroups cgroups(layout, absl::StrCat("innkeeper-v1-", getpid()));
   ASSERT_THAT(cgroups.Prepare(), IsOk());
   ASSERT_THAT(cgroups.Make("g", {64 << 20, 100, 16}), IsOk());
+  const absl::StatusOr<std::vector<UniqueFd>> groups = cgroups.OpenV1("g");
+  ASSERT_THAT(groups, IsOk());
+  ASSERT_FALSE(groups->empty());
+  int entered[2];
+  ASSERT_EQ(pipe(entered), 0);
   const pid_t child = fork();
   if (child == 0) {
+    for (const UniqueFd& group : *groups) {
+      if (!EnterCgroup(group.get()).ok()) _exit(1);
+    }
+    if (write(entered[1], "e", 1) != 1) _exit(1);
     while (true) pause();
   }
-  ASSERT_THAT(cgroups.Enter("g", child), IsOk());
+  close(entered[1]);
+  char word;
+  ASSERT_EQ(read(entered[0], &word, 1), 1);
+  close(entered[0]);
   ASSERT_THAT(cgroups.Members("g"), ElementsAre(child));
 
   // Without a descriptor to read its members with, the group is not empty.

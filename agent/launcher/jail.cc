@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "agent/launch/launch_steps.h"
+#include "agent/launcher/cgroup.h"
 #include "agent/launcher/child_report.h"
 #include "agent/launcher/credentials.h"
 #include "agent/launcher/fd_table.h"
@@ -43,6 +44,11 @@ absl::Status AwaitGo(const Progress& progress) {
   char word;
   if (recv(progress.channel, &word, 1, 0) == 1) return absl::OkStatus();
   return ErrnoError(EPIPE, "wait for the launcher");
+}
+
+absl::Status EnterCgroups(const JailSpec& spec) {
+  for (const int group : spec.cgroups) RETURN_IF_ERROR(EnterCgroup(group));
+  return absl::OkStatus();
 }
 
 // The handlers and mask of the launcher must not reach QEMU.
@@ -170,6 +176,8 @@ absl::Status ExecKeeper(const Progress& progress) {
 absl::Status RunStep(LaunchStep step, Progress& progress) {
   const JailSpec& spec = progress.spec;
   switch (step) {
+    case LaunchStep::kEnterCgroups:
+      return EnterCgroups(spec);
     case LaunchStep::kAwaitGo:
       return AwaitGo(progress);
     case LaunchStep::kDetachFromHost:

@@ -19,6 +19,7 @@ struct JailSpec {
   RootSpec root;
   int64_t max_processes = 0;
   int status_channel = -1;
+  std::vector<int> cgroups;  // To enter, by EnterCgroup().
 
   // Of each file that QEMU writes; 0: no bound.
   int64_t max_file_bytes = 0;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -91,8 +92,6 @@ absl::Status LaunchAttempt::RunStep(LaunchStep step) {
       return OpenResources();
     case LaunchStep::kClone:
       return Clone();
-    case LaunchStep::kEnterCgroups:
-      return EnterCgroups();
     case LaunchStep::kRelease:
       return ReleaseChild();
     case LaunchStep::kAwaitExec:
@@ -264,6 +263,9 @@ absl::Status LaunchAttempt::Clone() {
       launcher_.uids_.KeeperUid(entry_.uid_pair);
   ASSIGN_OR_RETURN(const UniqueFd cgroup,
                    launcher_.cgroups_.OpenUnified(plan_.guest));
+  ASSIGN_OR_RETURN(const std::vector<UniqueFd> groups,
+                   launcher_.cgroups_.OpenV1(plan_.guest));
+  for (const UniqueFd& group : groups) jail_.cgroups.push_back(group.get());
   ASSIGN_OR_RETURN(const ClonedProcess init, CloneIntoNamespaces(cgroup));
   if (init.pid == 0) {
     // The launcher's end, if kept, would hide that the launcher is gone.
@@ -278,13 +280,6 @@ absl::Status LaunchAttempt::Clone() {
   INNKEEPER_FAILPOINT("launcher.launch.clone");
   ASSIGN_OR_RETURN(const ProcStat stat, ReadProcStat(absl::StrCat(init.pid)));
   entry_.keeper_start_time_ticks = stat.start_time_ticks;
-  return absl::OkStatus();
-}
-
-absl::Status LaunchAttempt::EnterCgroups() {
-  RETURN_IF_ERROR(launcher_.cgroups_.Enter(
-      plan_.guest, static_cast<pid_t>(entry_.keeper_pid)));
-  INNKEEPER_FAILPOINT("launcher.launch.enter_cgroups");
   return absl::OkStatus();
 }
 

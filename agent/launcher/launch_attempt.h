@@ -39,7 +39,6 @@ class LaunchAttempt {
   absl::Status MakeCgroups();
   absl::Status OpenResources();
   absl::Status Clone();
-  absl::Status EnterCgroups();
   absl::Status ReleaseChild();
   absl::Status AwaitExec();
   absl::Status RecordLaunched();
