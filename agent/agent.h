@@ -4,29 +4,28 @@
 
 #include <memory>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "agent/config/agent_config.h"
+#include "rpc/process.h"
 
 namespace innkeeper {
 
-// Used from the main thread. Lives until the process ends.
-class Agent {
+// As Process says.
+class Agent final : public Process {
  public:
-  // Connects to the launcher, enrols if need be, takes over what runs, and
-  // serves. InitTls() comes first. Errors name what cannot be used.
-  static absl::StatusOr<std::unique_ptr<Agent>> Start(AgentConfig config);
-  ~Agent();
+  explicit Agent(AgentConfig config);
+  ~Agent() override;
 
-  // Serves until `stop_fd` is readable (true) or the launcher is lost (false);
-  // then drains for at most 3 s.
-  bool RunUntil(int stop_fd);
+  // Connects to the launcher, enrols if need be, takes over what runs, and
+  // serves. Where the launcher is lost, now or later, the process ends at once,
+  // with status 1.
+  absl::Status Start() override;
+  void Stop() override;
 
  private:
   struct Parts;
 
-  explicit Agent(std::unique_ptr<Parts> parts);
-
-  std::unique_ptr<Parts> parts_;
+  const std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace innkeeper

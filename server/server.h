@@ -4,28 +4,26 @@
 
 #include <memory>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
+#include "rpc/process.h"
 #include "server/config/server_config.h"
 
 namespace innkeeper {
 
-// Used from the main thread. Lives until the process ends.
-class Server {
+// As Process says.
+class Server final : public Process {
  public:
-  // Opens the store, goes on with what was left unfinished, and serves.
-  // InitTls() comes first. Errors name what cannot be used.
-  static absl::StatusOr<std::unique_ptr<Server>> Start(ServerConfig config);
-  ~Server();
+  explicit Server(ServerConfig config);
+  ~Server() override;
 
-  // Serves until `stop_fd` is readable, then drains for at most 3 s.
-  void RunUntil(int stop_fd);
+  // Opens the store, goes on with what was left unfinished, and serves.
+  absl::Status Start() override;
+  void Stop() override;
 
  private:
   struct Parts;
 
-  explicit Server(std::unique_ptr<Parts> parts);
-
-  std::unique_ptr<Parts> parts_;
+  const std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace innkeeper

@@ -5,29 +5,16 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
-#include "auth/policy.h"
-#include "auth/unix_peer.h"
+#include "rpc/serving_config.h"
 
 namespace innkeeper {
 
 // agent_config.proto says what each field means.
-struct AgentConfig {
-  std::string name;
-  std::string trust_domain;
-  std::vector<std::string> listen_addresses;
+struct AgentConfig : ServingConfig {
   std::string advertised_address;
-  std::string unix_socket;
-  std::string state_directory;
-  std::string ca_file;
-  std::string certificate_file;
-  std::string key_file;
-  std::string deny_list_file;
   std::string enrolment_token_file;
-  std::vector<Binding> bindings;
-  LocalUsers local_users;
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> pools;
   std::string qemu_binary = "/usr/bin/qemu-system-x86_64";

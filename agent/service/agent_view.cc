@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "rpc/timestamp.h"
 
 namespace innkeeper {
 

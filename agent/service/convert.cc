@@ -19,6 +19,7 @@
 #include "auth/principal.h"
 #include "base/error.h"
 #include "base/reason.h"
+#include "rpc/timestamp.h"
 
 namespace innkeeper {
 namespace {
@@ -122,15 +123,6 @@ DiskSpec ParseDisk(const v1::GuestSpec::Disk& disk, const std::string& field,
 }
 
 }  // namespace
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  google::protobuf::Timestamp timestamp;
-  const int64_t seconds = absl::ToUnixSeconds(time);
-  timestamp.set_seconds(seconds);
-  timestamp.set_nanos(static_cast<int32_t>(
-      absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-  return timestamp;
-}
 
 v1::Guest ToGuest(const GuestRecord& record, const std::string& host,
                   bool unresponsive, const std::string& operation) {

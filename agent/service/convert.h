@@ -12,13 +12,10 @@
 #include "agent/store/store_types.h"
 #include "base/error.h"
 #include "google/longrunning/operations.pb.h"
-#include "google/protobuf/timestamp.pb.h"
 #include "innkeeper/v1/events.pb.h"
 #include "innkeeper/v1/guests.pb.h"
 
 namespace innkeeper {
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time);
 
 // What lists and watches show of `record`. `host` is "hosts/h1"; `operation` is
 // the one that is changing it, or empty.

@@ -12,6 +12,7 @@
 #include "agent/service/convert.h"
 #include "base/error.h"
 #include "base/reason.h"
+#include "rpc/timestamp.h"
 
 namespace innkeeper {
 

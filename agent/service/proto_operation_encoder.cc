@@ -9,6 +9,7 @@
 #include "google/protobuf/empty.pb.h"
 #include "innkeeper/v1/guests.pb.h"
 #include "rpc/status_map.h"
+#include "rpc/timestamp.h"
 
 namespace innkeeper {
 namespace {

@@ -6,26 +6,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "auth/policy.h"
-#include "auth/unix_peer.h"
+#include "rpc/serving_config.h"
 
 namespace innkeeper {
 
 // server_config.proto says what each field means.
-struct ServerConfig {
-  std::string name;
-  std::string trust_domain;
-  std::vector<std::string> listen_addresses;
+struct ServerConfig : ServingConfig {
   std::vector<std::string> advertised_addresses;
-  std::string unix_socket;
-  std::string state_directory;
-  std::string ca_file;
-  std::string certificate_file;
-  std::string key_file;
-  std::string deny_list_file;
   std::string pki_directory;
-  std::vector<Binding> bindings;
-  LocalUsers local_users;
 };
 
 // Reads and checks `path`. INVALID_ARGUMENT (CONFIG_INVALID) with the place of

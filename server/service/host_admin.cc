@@ -19,6 +19,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
+#include "rpc/timestamp.h"
 #include "server/inventory/host_view.h"
 #include "server/service/operation_view.h"
 

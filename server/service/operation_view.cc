@@ -13,18 +13,11 @@
 #include "base/reason.h"
 #include "innkeeper/v1/guests.pb.h"
 #include "rpc/status_map.h"
+#include "rpc/timestamp.h"
 
 namespace innkeeper {
 
 using google::longrunning::Operation;
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time) {
-  google::protobuf::Timestamp timestamp;
-  const int64_t nanos = absl::ToUnixNanos(time);
-  timestamp.set_seconds(nanos / 1'000'000'000);
-  timestamp.set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
-  return timestamp;
-}
 
 std::string VerbOf(absl::string_view method) {
   method.remove_prefix(method.rfind('/') + 1);

@@ -6,14 +6,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "google/longrunning/operations.pb.h"
-#include "google/protobuf/timestamp.pb.h"
 #include "server/operations/cluster_operation.h"
 
 namespace innkeeper {
-
-google::protobuf::Timestamp ToTimestamp(absl::Time time);
 
 // "launch" of "innkeeper.v1.Guests/LaunchGuest".
 std::string VerbOf(absl::string_view method);

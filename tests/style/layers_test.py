@@ -20,7 +20,8 @@ _MAY_INCLUDE = {
     "catalog": ["auth", "base", "catalog", "innkeeper", "rpc"],
     # L3 on a host: transport ends at auth::Permit.
     "agent": ["agent", "auth", "base"],
-    "agent/config": ["agent/config", "auth", "base", "rpc/config_file"],
+    "agent/config": ["agent/config", "auth", "base", "rpc/config_f",
+                     "rpc/serving_config"],
     # Speaks to the server, once, before there is a domain.
     "agent/enrol": ["agent/config", "agent/enrol", "auth", "base",
                     "innkeeper", "rpc"],
@@ -33,7 +34,8 @@ _MAY_INCLUDE = {
     "agent/image": ["agent/guest", "agent/image", "base"],
     # L3 over the cluster.
     "server": ["auth", "base", "server"],
-    "server/config": ["auth", "base", "rpc/config_file", "server/config"],
+    "server/config": ["auth", "base", "rpc/config_f", "rpc/serving_config",
+                      "server/config"],
     # The adapters to agents, and what is shown of them.
     "server/hosts": ["auth", "base", "catalog", "innkeeper", "rpc", "server"],
     "server/inventory": ["auth", "base", "catalog", "innkeeper", "rpc",
@@ -76,7 +78,8 @@ _STORAGE = re.compile(r"(agent|server)/.*\.pb\.h$")
 
 
 # Wiring sees everything and decides nothing.
-_WIRING = ("agent/agent.cc", "server/server.cc")
+_WIRING = ("agent/agent.cc", "agent/agent.h", "server/server.cc",
+           "server/server.h")
 
 
 def _is_main(path):

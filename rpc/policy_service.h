@@ -1,6 +1,6 @@
-// innkeeper.v1.Policy of the cluster.
-#ifndef INNKEEPER_SERVER_SERVICE_POLICY_SERVICE_H_
-#define INNKEEPER_SERVER_SERVICE_POLICY_SERVICE_H_
+// innkeeper.v1.Policy: who the caller is here, and what they may do.
+#ifndef INNKEEPER_RPC_POLICY_SERVICE_H_
+#define INNKEEPER_RPC_POLICY_SERVICE_H_
 
 #include <string>
 #include <utility>
@@ -12,7 +12,7 @@
 namespace innkeeper {
 
 // Thread-safe. What the pointers point to must outlive it. `self` is
-// "server/s1".
+// who answers: "host/h1" or "server/s1".
 class PolicyService final : public v1::Policy::CallbackService {
  public:
   PolicyService(Gate* gate, const Authorizer* authorizer, std::string self,
@@ -35,4 +35,4 @@ class PolicyService final : public v1::Policy::CallbackService {
 
 }  // namespace innkeeper
 
-#endif  // INNKEEPER_SERVER_SERVICE_POLICY_SERVICE_H_
+#endif  // INNKEEPER_RPC_POLICY_SERVICE_H_

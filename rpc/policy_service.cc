@@ -1,10 +1,10 @@
-#include "server/service/policy_service.h"
+#include "rpc/policy_service.h"
 
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "server/service/operation_view.h"
+#include "rpc/timestamp.h"
 
 namespace innkeeper {
 
