@@ -55,9 +55,35 @@ absl::string_view ReasonOf(absl::StatusCode code) {
   }
 }
 
+// What somebody can do about it, to be put after a message.
+absl::string_view WayOutOf(int code) {
+  switch (code & 0xff) {
+    case SQLITE_FULL:
+      return "; the disk is full: free some space and try again";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL:
+      return "; another process has the database open: end it and try again";
+    case SQLITE_IOERR:
+    case SQLITE_CANTOPEN:
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+      return "; check the disk and the owner of the directory, and try again";
+    case SQLITE_NOMEM:
+      return "; free some memory and try again";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return "; if a restart does not mend it, put a good copy in its place";
+    default:
+      return "";
+  }
+}
+
 absl::Status MakeError(absl::StatusCode status_code, int code,
                        absl::string_view message) {
-  return Error(status_code, ReasonOf(status_code), message)
+  return Error(status_code, ReasonOf(status_code),
+               absl::StrCat(message, WayOutOf(code)))
       .With("sqlite_code", absl::StrCat(code));
 }
 
@@ -109,6 +135,10 @@ SqliteStatement& SqliteStatement::BindBlob(int index, absl::string_view value) {
   return Note(sqlite3_bind_blob64(statement_.get(), index,
                                   value.empty() ? "" : value.data(),
                                   value.size(), SQLITE_TRANSIENT));
+}
+
+SqliteStatement& SqliteStatement::BindTime(int index, absl::Time value) {
+  return BindInt64(index, absl::ToUnixMicros(value));
 }
 
 SqliteStatement& SqliteStatement::BindNull(int index) {
@@ -175,6 +205,10 @@ bool SqliteStatement::IsNull(int index) const {
   return sqlite3_column_type(statement_.get(), index) == SQLITE_NULL;
 }
 
+absl::Time SqliteStatement::Time(int index) const {
+  return absl::FromUnixMicros(Int64(index));
+}
+
 void SqliteDatabase::Close::operator()(sqlite3* database) const {
   // Waits for no statement: a late one closes the database with itself.
   sqlite3_close_v2(database);
@@ -198,6 +232,8 @@ absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(
 
   sqlite3_busy_timeout(
       handle, static_cast<int>(ToInt64Milliseconds(options.busy_timeout)));
+  // A damaged file must not run code or lie about types.
+  sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   if (!options.read_only) {
     RETURN_IF_ERROR(
         Annotate(database->Execute("PRAGMA journal_mode = WAL"), context));
@@ -205,6 +241,7 @@ absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(
   RETURN_IF_ERROR(Annotate(database->Execute("PRAGMA synchronous = FULL;"
                                              "PRAGMA foreign_keys = ON;"
                                              "PRAGMA cell_size_check = ON;"
+                                             "PRAGMA mmap_size = 0;"
                                              "PRAGMA trusted_schema = OFF"),
                            context));
   return database;
@@ -240,18 +277,24 @@ absl::Status SqliteDatabase::SetUserVersion(int64_t version) {
   return Execute(absl::StrCat("PRAGMA user_version = ", version));
 }
 
-absl::Status SqliteDatabase::CheckIntegrity() {
-  ASSIGN_OR_RETURN(SqliteStatement check, Prepare("PRAGMA integrity_check(1)"));
-  ASSIGN_OR_RETURN(const bool row, check.Step());
-  if (row && check.Text(0) == "ok") return absl::OkStatus();
-  return MakeError(
-      absl::StatusCode::kDataLoss, SQLITE_CORRUPT,
-      absl::StrCat("database '", sqlite3_db_filename(database_.get(), "main"),
-                   "' is damaged: ", row ? check.Text(0) : ""));
+absl::Status SqliteDatabase::CheckIntegrity(Check check) {
+  ASSIGN_OR_RETURN(
+      SqliteStatement read,
+      Prepare(check == Check::kQuick ? "PRAGMA quick_check(1)"
+                                     : "PRAGMA integrity_check(1)"));
+  ASSIGN_OR_RETURN(const bool row, read.Step());
+  if (row && read.Text(0) == "ok") return absl::OkStatus();
+  return SqliteDamage(absl::StrCat("database '",
+                                   sqlite3_db_filename(database_.get(), "main"),
+                                   "' is damaged: ", row ? read.Text(0) : ""));
 }
 
 int64_t SqliteDatabase::Changes() const {
   return sqlite3_changes64(database_.get());
+}
+
+int64_t SqliteDatabase::LastInsertRowId() const {
+  return sqlite3_last_insert_rowid(database_.get());
 }
 
 bool SqliteDatabase::InTransaction() const {
@@ -295,6 +338,10 @@ absl::Status SqliteTransaction::Commit() {
                                   "' was made: ", sqlite3_errmsg(handle)));
   }
   return SqliteError(handle, code, "cannot commit");
+}
+
+absl::Status SqliteDamage(absl::string_view message) {
+  return MakeError(absl::StatusCode::kDataLoss, SQLITE_CORRUPT, message);
 }
 
 }  // namespace innkeeper

@@ -1,12 +1,12 @@
 // SQLite, owned: a database, its statements and its transactions, with every
 // failure a Status.
 //
-// Statuses. UNAVAILABLE (STORE_UNAVAILABLE): the file cannot be opened, read or
-// written, the disk is full, or another process holds the lock for longer than
-// the busy timeout. ALREADY_EXISTS (STORE_CONFLICT): a uniqueness constraint.
-// DATA_LOSS (INTERNAL): the file is damaged or is no database. INTERNAL
-// (INTERNAL): a fault of ours, such as bad SQL. The metadata "sqlite_code" is
-// SQLite's extended result code.
+// Statuses. UNAVAILABLE (STORE_UNAVAILABLE), with the way out: the file cannot
+// be opened, read or written, the disk is full, or another process holds the
+// lock for longer than the busy timeout. ALREADY_EXISTS (STORE_CONFLICT): a
+// uniqueness constraint. DATA_LOSS (INTERNAL): the file is damaged or is no
+// database. INTERNAL (INTERNAL): a fault of ours, such as bad SQL. The metadata
+// "sqlite_code" is SQLite's extended result code.
 //
 // None of the classes is thread-safe: a database with its statements and
 // transactions belongs to one thread at a time. All calls block on the disk.
@@ -30,6 +30,7 @@ namespace innkeeper {
 // A prepared statement, reusable. Must not outlive its database.
 class SqliteStatement {
  public:
+  SqliteStatement() = default;  // Only to be assigned to.
   SqliteStatement(SqliteStatement&&) = default;
   SqliteStatement& operator=(SqliteStatement&&) = default;
 
@@ -39,6 +40,8 @@ class SqliteStatement {
   SqliteStatement& BindText(int index, absl::string_view value);
   SqliteStatement& BindBlob(int index, absl::string_view value);
   SqliteStatement& BindNull(int index);
+  // As microseconds since 1970; see Time.
+  SqliteStatement& BindTime(int index, absl::Time value);
 
   // Goes to the next row: true if there is one. After false or an error the
   // statement is reset.
@@ -54,6 +57,7 @@ class SqliteStatement {
   absl::string_view Text(int index) const;
   absl::string_view Blob(int index) const;
   bool IsNull(int index) const;
+  absl::Time Time(int index) const;
 
  private:
   friend class SqliteDatabase;
@@ -99,11 +103,17 @@ class SqliteDatabase {
   absl::StatusOr<int64_t> UserVersion();
   absl::Status SetUserVersion(int64_t version);
 
-  // Reads the whole file; DATA_LOSS says what is damaged.
-  absl::Status CheckIntegrity();
+  // Reads the whole file; DATA_LOSS says what is damaged. kQuick does not look
+  // whether indexes agree with their tables.
+  enum class Check { kQuick, kFull };
+  absl::Status CheckIntegrity(Check check = Check::kFull);
 
   // Rows changed by the statement run last.
   int64_t Changes() const;
+  // The row id that an INSERT made last.
+  int64_t LastInsertRowId() const;
+  // Whether a transaction is open: some errors end it.
+  bool InTransaction() const;
 
  private:
   friend class SqliteTransaction;
@@ -112,7 +122,6 @@ class SqliteDatabase {
   };
 
   explicit SqliteDatabase(sqlite3* database) : database_(database) {}
-  bool InTransaction() const;
 
   std::unique_ptr<sqlite3, Close> database_;
 };
@@ -140,6 +149,10 @@ class SqliteTransaction {
 
   SqliteDatabase* database_;  // Null once committed or moved from.
 };
+
+// As SQLite itself would tell it: DATA_LOSS, for what a caller finds to be
+// wrong with the content of a file.
+absl::Status SqliteDamage(absl::string_view message);
 
 }  // namespace innkeeper
 

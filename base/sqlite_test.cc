@@ -6,7 +6,10 @@
 #include <fstream>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "base/error.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
 #include "base/uuid.h"
@@ -219,6 +222,45 @@ TEST_F(SqliteTest, UserVersionIsKeptInTheFile) {
   auto again = SqliteDatabase::Open(path_);
   ASSERT_THAT(again, IsOk());
   EXPECT_THAT((*again)->UserVersion(), IsOkAndHolds(3));
+}
+
+TEST_F(SqliteTest, TimesAreKeptToTheMicrosecond) {
+  const auto database = OpenWithTable();
+  const absl::Time time =
+      absl::FromUnixSeconds(1700000000) + absl::Microseconds(123456);
+  auto insert = database->Prepare("INSERT INTO t(k) VALUES (?)");
+  ASSERT_THAT(insert->BindTime(1, time).Run(), IsOk());
+
+  auto read = database->Prepare("SELECT k FROM t");
+  ASSERT_THAT(read->Step(), IsOkAndHolds(true));
+  EXPECT_EQ(read->Time(0), time);
+  EXPECT_EQ(read->Int64(0), 1700000000123456);
+}
+
+TEST_F(SqliteTest, NumberOfTheLastRowIsKnown) {
+  const auto database = OpenWithTable();
+  ASSERT_THAT(database->Execute("INSERT INTO t VALUES (41, x'00'); "
+                                "INSERT INTO t VALUES (NULL, x'00')"),
+              IsOk());
+  EXPECT_EQ(database->LastInsertRowId(), 42);
+}
+
+TEST_F(SqliteTest, OpenTransactionShows) {
+  const auto database = OpenWithTable();
+  EXPECT_FALSE(database->InTransaction());
+  {
+    const auto change = SqliteTransaction::BeginWrite(database.get());
+    ASSERT_THAT(change, IsOk());
+    EXPECT_TRUE(database->InTransaction());
+  }
+  EXPECT_FALSE(database->InTransaction());
+}
+
+TEST(SqliteDamageTest, IsToldAsSqliteTellsIt) {
+  const absl::Status damage = SqliteDamage("a table is missing");
+  EXPECT_THAT(damage, StatusIs(absl::StatusCode::kDataLoss,
+                               HasSubstr("a table is missing")));
+  EXPECT_EQ(DetailsOf(damage).metadata.at("sqlite_code"), "11");
 }
 
 }  // namespace

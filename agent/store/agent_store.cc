@@ -19,13 +19,13 @@
 #include "agent/guest/guest_record.h"
 #include "agent/store/change_writer.h"
 #include "agent/store/guest_record_codec.h"
-#include "agent/store/sqlite.h"
 #include "agent/store/store_file.h"
 #include "agent/store/store_types.h"
 #include "base/completion.h"
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/reason.h"
+#include "base/sqlite.h"
 #include "base/status_macros.h"
 
 namespace innkeeper {
@@ -35,14 +35,17 @@ constexpr absl::string_view kOperationColumns =
     "name, method, caller, guest, owner, metadata, result, error, done, "
     "create_time, update_time";
 
-OperationRecord ReadOperation(const Statement& row) {
-  return {row.Bytes(0),    row.Bytes(1), row.Bytes(2), row.Bytes(3),
-          row.Bytes(4),    row.Bytes(5), row.Bytes(6), row.Bytes(7),
-          row.Int(8) != 0, row.Time(9),  row.Time(10)};
+OperationRecord ReadOperation(const SqliteStatement& row) {
+  const auto bytes = [&row](int column) {
+    return std::string(row.Blob(column));
+  };
+  return {bytes(0),          bytes(1),    bytes(2),    bytes(3),
+          bytes(4),          bytes(5),    bytes(6),    bytes(7),
+          row.Int64(8) != 0, row.Time(9), row.Time(10)};
 }
 
 absl::StatusOr<std::vector<OperationRecord>> ReadOperations(
-    Statement& statement) {
+    SqliteStatement& statement) {
   std::vector<OperationRecord> operations;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, statement.Step());
@@ -52,18 +55,19 @@ absl::StatusOr<std::vector<OperationRecord>> ReadOperations(
 }
 
 // The number in the only column of the first row; 0 if there is none.
-absl::StatusOr<int64_t> ReadNumber(Database& database, absl::string_view sql) {
-  ASSIGN_OR_RETURN(Statement statement, database.Prepare(sql));
+absl::StatusOr<int64_t> ReadNumber(SqliteDatabase& database,
+                                   absl::string_view sql) {
+  ASSIGN_OR_RETURN(SqliteStatement statement, database.Prepare(sql));
   ASSIGN_OR_RETURN(const bool found, statement.Step());
-  return found ? statement.Int(0) : 0;
+  return found ? statement.Int64(0) : 0;
 }
 
-absl::StatusOr<int64_t> ReadLast(Database& database) {
+absl::StatusOr<int64_t> ReadLast(SqliteDatabase& database) {
   return ReadNumber(database,
                     "SELECT seq FROM sqlite_sequence WHERE name = 'events'");
 }
 
-absl::StatusOr<int64_t> ReadOldest(Database& database) {
+absl::StatusOr<int64_t> ReadOldest(SqliteDatabase& database) {
   ASSIGN_OR_RETURN(const int64_t oldest,
                    ReadNumber(database, "SELECT min(sequence) FROM events"));
   if (oldest > 0) return oldest;
@@ -71,7 +75,7 @@ absl::StatusOr<int64_t> ReadOldest(Database& database) {
   return last + 1;
 }
 
-absl::StatusOr<std::vector<EventRecord>> ReadEvents(Database& database,
+absl::StatusOr<std::vector<EventRecord>> ReadEvents(SqliteDatabase& database,
                                                     int64_t after,
                                                     size_t limit) {
   ASSIGN_OR_RETURN(const int64_t last, ReadLast(database));
@@ -86,17 +90,18 @@ absl::StatusOr<std::vector<EventRecord>> ReadEvents(Database& database,
         .With("last", absl::StrCat(last));
   }
   ASSIGN_OR_RETURN(
-      Statement rows,
+      SqliteStatement rows,
       database.Prepare("SELECT sequence, time, guest, owner, type, payload "
                        "FROM events WHERE sequence > ? "
                        "ORDER BY sequence LIMIT ?"));
-  rows.Bind(1, after).Bind(2, static_cast<int64_t>(limit));
+  rows.BindInt64(1, after).BindInt64(2, static_cast<int64_t>(limit));
   std::vector<EventRecord> events;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, rows.Step());
     if (!found) return events;
-    events.push_back({rows.Int(0), rows.Time(1), rows.Bytes(2), rows.Bytes(3),
-                      rows.Bytes(4), rows.Bytes(5)});
+    events.push_back({rows.Int64(0), rows.Time(1), std::string(rows.Blob(2)),
+                      std::string(rows.Blob(3)), std::string(rows.Blob(4)),
+                      std::string(rows.Blob(5))});
   }
 }
 
@@ -104,18 +109,19 @@ absl::StatusOr<std::vector<EventRecord>> ReadEvents(Database& database,
 
 absl::StatusOr<std::unique_ptr<AgentStore>> AgentStore::Open(Options options) {
   ASSIGN_OR_RETURN(StoreFile file, OpenStoreFile(options.path, *options.clock));
-  ASSIGN_OR_RETURN(Database reader, Database::Open(options.path));
+  ASSIGN_OR_RETURN(auto reader, SqliteDatabase::Open(options.path));
   // NOLINTNEXTLINE(cppcoreguidelines-owning-memory): private constructor.
   std::unique_ptr<AgentStore> store(
       new AgentStore(std::move(options), std::move(file), std::move(reader)));
-  ASSIGN_OR_RETURN(
-      store->writer_,
-      ChangeWriter::Create(store->file_.database, store->options_.ledger_life));
+  ASSIGN_OR_RETURN(store->writer_,
+                   ChangeWriter::Create(*store->file_.database,
+                                        store->options_.ledger_life));
   store->thread_ = std::thread([raw = store.get()] { raw->RunWriter(); });
   return store;
 }
 
-AgentStore::AgentStore(Options options, StoreFile file, Database reader)
+AgentStore::AgentStore(Options options, StoreFile file,
+                       std::unique_ptr<SqliteDatabase> reader)
     : options_(std::move(options)),
       file_(std::move(file)),
       reader_(std::move(reader)) {}
@@ -171,7 +177,7 @@ void AgentStore::RunWriter() {
 }
 
 void AgentStore::DoBatch(std::vector<Task> batch) {
-  Database& database = file_.database;
+  SqliteDatabase& database = *file_.database;
   const absl::Time now = options_.clock->Now();
   std::vector<absl::StatusOr<CommitResult>> results;
   absl::Status status = database.Execute("BEGIN IMMEDIATE");
@@ -201,41 +207,42 @@ void AgentStore::DoBatch(std::vector<Task> batch) {
 }
 
 absl::Status AgentStore::CollectGarbageNow(absl::Time now) {
-  Database& database = file_.database;
-  ASSIGN_OR_RETURN(Statement ledger,
+  SqliteDatabase& database = *file_.database;
+  ASSIGN_OR_RETURN(SqliteStatement ledger,
                    database.Prepare("DELETE FROM ledger "
                                     "WHERE create_time <= ?"));
-  RETURN_IF_ERROR(ledger.Bind(1, now - options_.ledger_life).Run());
-  ASSIGN_OR_RETURN(Statement operations,
+  RETURN_IF_ERROR(ledger.BindTime(1, now - options_.ledger_life).Run());
+  ASSIGN_OR_RETURN(SqliteStatement operations,
                    database.Prepare("DELETE FROM operations "
                                     "WHERE done = 1 AND update_time <= ?"));
-  RETURN_IF_ERROR(operations.Bind(1, now - options_.operation_life).Run());
+  RETURN_IF_ERROR(operations.BindTime(1, now - options_.operation_life).Run());
   // Always from the front, so that what is kept has no holes even where the
   // clock was set back.
   ASSIGN_OR_RETURN(
-      Statement events,
+      SqliteStatement events,
       database.Prepare("DELETE FROM events WHERE sequence < coalesce("
                        "(SELECT sequence FROM events WHERE time > ?1 "
                        "ORDER BY sequence LIMIT 1), 9223372036854775807) "
                        "OR sequence <= ?2"));
   ASSIGN_OR_RETURN(const int64_t last, ReadLast(database));
-  return events.Bind(1, now - options_.event_life)
-      .Bind(2, last - options_.max_events)
+  return events.BindTime(1, now - options_.event_life)
+      .BindInt64(2, last - options_.max_events)
       .Run();
 }
 
 absl::StatusOr<AgentStore::Guests> AgentStore::LoadGuests() {
   absl::MutexLock lock(&reader_mutex_);
   ASSIGN_OR_RETURN(
-      Statement rows,
-      reader_.Prepare("SELECT id, revision, record FROM guests ORDER BY id"));
+      SqliteStatement rows,
+      reader_->Prepare("SELECT id, revision, record FROM guests ORDER BY id"));
   Guests guests;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, rows.Step());
     if (!found) return guests;
-    const std::string id = rows.Bytes(0);
-    absl::StatusOr<GuestRecord> record = ParseGuestRecord(rows.Bytes(2));
-    if (record.ok() && record->id == id && record->revision == rows.Int(1)) {
+    const std::string id(rows.Blob(0));
+    absl::StatusOr<GuestRecord> record =
+        ParseGuestRecord(std::string(rows.Blob(2)));
+    if (record.ok() && record->id == id && record->revision == rows.Int64(1)) {
       guests.records.push_back(*std::move(record));
     } else {
       guests.damaged.push_back(id);
@@ -246,10 +253,11 @@ absl::StatusOr<AgentStore::Guests> AgentStore::LoadGuests() {
 absl::StatusOr<OperationRecord> AgentStore::GetOperation(
     absl::string_view name) {
   absl::MutexLock lock(&reader_mutex_);
-  ASSIGN_OR_RETURN(Statement row, reader_.Prepare(absl::StrCat(
-                                      "SELECT ", kOperationColumns,
-                                      " FROM operations WHERE name = ?")));
-  ASSIGN_OR_RETURN(const bool found, row.Bind(1, name).Step());
+  ASSIGN_OR_RETURN(
+      SqliteStatement row,
+      reader_->Prepare(absl::StrCat("SELECT ", kOperationColumns,
+                                    " FROM operations WHERE name = ?")));
+  ASSIGN_OR_RETURN(const bool found, row.BindText(1, name).Step());
   if (found) {
     OperationRecord operation = ReadOperation(row);
     if (!operation.done ||
@@ -267,24 +275,24 @@ absl::StatusOr<std::vector<OperationRecord>> AgentStore::ListOperations(
     absl::string_view after, size_t limit) {
   absl::MutexLock lock(&reader_mutex_);
   ASSIGN_OR_RETURN(
-      Statement rows,
-      reader_.Prepare(absl::StrCat(
+      SqliteStatement rows,
+      reader_->Prepare(absl::StrCat(
           "SELECT ", kOperationColumns,
           " FROM operations WHERE name > ? AND (done = 0 OR update_time > ?) "
           "ORDER BY name LIMIT ?")));
-  rows.Bind(1, after)
-      .Bind(2, options_.clock->Now() - options_.operation_life)
-      .Bind(3, static_cast<int64_t>(limit));
+  rows.BindText(1, after)
+      .BindTime(2, options_.clock->Now() - options_.operation_life)
+      .BindInt64(3, static_cast<int64_t>(limit));
   return ReadOperations(rows);
 }
 
 absl::StatusOr<std::vector<OperationRecord>>
 AgentStore::ListUnfinishedOperations() {
   absl::MutexLock lock(&reader_mutex_);
-  ASSIGN_OR_RETURN(Statement rows, reader_.Prepare(absl::StrCat(
-                                       "SELECT ", kOperationColumns,
-                                       " FROM operations WHERE done = 0 "
-                                       "ORDER BY name")));
+  ASSIGN_OR_RETURN(SqliteStatement rows, reader_->Prepare(absl::StrCat(
+                                             "SELECT ", kOperationColumns,
+                                             " FROM operations WHERE done = 0 "
+                                             "ORDER BY name")));
   return ReadOperations(rows);
 }
 
@@ -292,11 +300,11 @@ absl::StatusOr<std::optional<LedgerEntry>> AgentStore::FindRequest(
     absl::string_view caller, absl::string_view method,
     absl::string_view request_id) {
   absl::MutexLock lock(&reader_mutex_);
-  ASSIGN_OR_RETURN(Statement row, reader_.Prepare(absl::StrCat(
-                                      "SELECT ", kLedgerColumns,
-                                      " FROM ledger WHERE caller = ? AND "
-                                      "method = ? AND request_id = ?")));
-  row.Bind(1, caller).Bind(2, method).Bind(3, request_id);
+  ASSIGN_OR_RETURN(SqliteStatement row, reader_->Prepare(absl::StrCat(
+                                            "SELECT ", kLedgerColumns,
+                                            " FROM ledger WHERE caller = ? AND "
+                                            "method = ? AND request_id = ?")));
+  row.BindText(1, caller).BindText(2, method).BindText(3, request_id);
   ASSIGN_OR_RETURN(const bool found, row.Step());
   std::optional<LedgerEntry> entry;
   if (found) entry = ReadLedgerRow(row);
@@ -311,21 +319,19 @@ absl::StatusOr<std::vector<EventRecord>> AgentStore::EventsAfter(int64_t after,
                                                                  size_t limit) {
   absl::MutexLock lock(&reader_mutex_);
   // One transaction, so that nothing is collected between check and read.
-  RETURN_IF_ERROR(reader_.Execute("BEGIN"));
-  absl::StatusOr<std::vector<EventRecord>> events =
-      ReadEvents(reader_, after, limit);
-  RETURN_IF_ERROR(reader_.Execute("COMMIT"));
-  return events;
+  ASSIGN_OR_RETURN(const SqliteTransaction view,
+                   SqliteTransaction::BeginRead(reader_.get()));
+  return ReadEvents(*reader_, after, limit);
 }
 
 absl::StatusOr<int64_t> AgentStore::LastSequence() {
   absl::MutexLock lock(&reader_mutex_);
-  return ReadLast(reader_);
+  return ReadLast(*reader_);
 }
 
 absl::StatusOr<int64_t> AgentStore::OldestSequence() {
   absl::MutexLock lock(&reader_mutex_);
-  return ReadOldest(reader_);
+  return ReadOldest(*reader_);
 }
 
 }  // namespace innkeeper

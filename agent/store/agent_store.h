@@ -18,11 +18,11 @@
 #include "absl/time/time.h"
 #include "agent/guest/guest_record.h"
 #include "agent/store/change_writer.h"
-#include "agent/store/sqlite.h"
 #include "agent/store/store_file.h"
 #include "agent/store/store_types.h"
 #include "base/clock.h"
 #include "base/completion.h"
+#include "base/sqlite.h"
 
 namespace innkeeper {
 
@@ -129,7 +129,8 @@ class AgentStore {
     Completion<CommitResult> done;
   };
 
-  AgentStore(Options options, StoreFile file, Database reader);
+  AgentStore(Options options, StoreFile file,
+             std::unique_ptr<SqliteDatabase> reader);
   void Enqueue(Task task) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<CommitResult> EnqueueAndWait(std::optional<Change> change)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -148,7 +149,8 @@ class AgentStore {
 
   // Held while a query runs, for SQLite allows one at a time on a connection.
   absl::Mutex reader_mutex_;
-  Database reader_ ABSL_GUARDED_BY(reader_mutex_);
+  const std::unique_ptr<SqliteDatabase> reader_
+      ABSL_PT_GUARDED_BY(reader_mutex_);
 
   // A leaf lock: guards the queue, never held over SQLite.
   absl::Mutex mutex_;

@@ -19,10 +19,10 @@
 #include "absl/strings/string_view.h"
 #include "agent/guest/guest_record.h"
 #include "agent/store/agent_store.h"
-#include "agent/store/sqlite.h"
 #include "agent/store/store_types.h"
 #include "base/file.h"
 #include "base/reason.h"
+#include "base/sqlite.h"
 #include "base/testing/fake_clock.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
@@ -212,8 +212,8 @@ TEST_F(AgentStoreFaultTest, AGuestWhoseBytesAreDamagedIsNamed) {
 TEST_F(AgentStoreFaultTest, ANewerVersionsDatabaseIsLeftAlone) {
   MakeDatabase();
   {
-    auto database = Database::Open(options_.path);
-    ASSERT_THAT(database->Execute("PRAGMA user_version=99"), IsOk());
+    auto database = SqliteDatabase::Open(options_.path);
+    ASSERT_THAT((*database)->Execute("PRAGMA user_version=99"), IsOk());
   }
 
   const auto store = AgentStore::Open(options_);
@@ -224,8 +224,8 @@ TEST_F(AgentStoreFaultTest, ANewerVersionsDatabaseIsLeftAlone) {
 
 TEST_F(AgentStoreFaultTest, AnotherProgramsDatabaseIsLeftAlone) {
   {
-    auto database = Database::Open(options_.path);
-    ASSERT_THAT(database->Execute("CREATE TABLE t (x)"), IsOk());
+    auto database = SqliteDatabase::Open(options_.path);
+    ASSERT_THAT((*database)->Execute("CREATE TABLE t (x)"), IsOk());
   }
 
   const auto store = AgentStore::Open(options_);

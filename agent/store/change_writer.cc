@@ -11,26 +11,29 @@
 #include "absl/time/time.h"
 #include "agent/guest/guest_name.h"
 #include "agent/store/guest_record_codec.h"
-#include "agent/store/sqlite.h"
 #include "agent/store/store_types.h"
 #include "base/error.h"
 #include "base/reason.h"
+#include "base/sqlite.h"
 #include "base/status_macros.h"
 
 namespace innkeeper {
 
-LedgerEntry ReadLedgerRow(const Statement& row) {
-  return {row.Bytes(0), row.Bytes(1), row.Bytes(2), row.Bytes(3),
-          row.Bytes(4), row.Bytes(5), row.Time(6)};
+LedgerEntry ReadLedgerRow(const SqliteStatement& row) {
+  const auto bytes = [&row](int column) {
+    return std::string(row.Blob(column));
+  };
+  return {bytes(0), bytes(1), bytes(2),   bytes(3),
+          bytes(4), bytes(5), row.Time(6)};
 }
 
-absl::StatusOr<ChangeWriter> ChangeWriter::Create(Database& database,
+absl::StatusOr<ChangeWriter> ChangeWriter::Create(SqliteDatabase& database,
                                                   absl::Duration ledger_life) {
   ChangeWriter writer;
   writer.database_ = &database;
   writer.ledger_life_ = ledger_life;
   const struct {
-    Statement* statement;
+    SqliteStatement* statement;
     std::string sql;
   } statements[] = {
       {&writer.begin_, "SAVEPOINT change"},
@@ -108,9 +111,9 @@ absl::StatusOr<CommitResult> ChangeWriter::ApplyParts(const Change& change,
 
 absl::StatusOr<std::optional<LedgerEntry>> ChangeWriter::TakeRequest(
     const LedgerEntry& entry, absl::Time now) {
-  find_request_.Bind(1, entry.caller)
-      .Bind(2, entry.method)
-      .Bind(3, entry.request_id);
+  find_request_.BindText(1, entry.caller)
+      .BindText(2, entry.method)
+      .BindText(3, entry.request_id);
   const absl::StatusOr<bool> found = find_request_.Step();
   std::optional<LedgerEntry> earlier;
   if (found.ok() && *found) earlier = ReadLedgerRow(find_request_);
@@ -126,30 +129,30 @@ absl::StatusOr<std::optional<LedgerEntry>> ChangeWriter::TakeRequest(
         .With("method", entry.method)
         .Field("request_id", "was used with another body");
   }
-  RETURN_IF_ERROR(put_request_.Bind(1, entry.caller)
-                      .Bind(2, entry.method)
-                      .Bind(3, entry.request_id)
-                      .BindBytes(4, entry.body_sha256)
-                      .Bind(5, entry.operation)
-                      .BindBytes(6, entry.response)
-                      .Bind(7, entry.create_time)
+  RETURN_IF_ERROR(put_request_.BindText(1, entry.caller)
+                      .BindText(2, entry.method)
+                      .BindText(3, entry.request_id)
+                      .BindBlob(4, entry.body_sha256)
+                      .BindText(5, entry.operation)
+                      .BindBlob(6, entry.response)
+                      .BindTime(7, entry.create_time)
                       .Run());
   return std::nullopt;
 }
 
 absl::Status ChangeWriter::AnswerRequest(const LedgerEntry& entry) {
-  return answer_request_.Bind(1, entry.operation)
-      .BindBytes(2, entry.response)
-      .Bind(3, entry.caller)
-      .Bind(4, entry.method)
-      .Bind(5, entry.request_id)
+  return answer_request_.BindText(1, entry.operation)
+      .BindBlob(2, entry.response)
+      .BindText(3, entry.caller)
+      .BindText(4, entry.method)
+      .BindText(5, entry.request_id)
       .Run();
 }
 
 absl::Status ChangeWriter::PutGuest(const GuestRecord& record) {
-  find_guest_.Bind(1, record.id);
+  find_guest_.BindText(1, record.id);
   const absl::StatusOr<bool> found = find_guest_.Step();
-  const int64_t stored = found.ok() && *found ? find_guest_.Int(0) : 0;
+  const int64_t stored = found.ok() && *found ? find_guest_.Int64(0) : 0;
   find_guest_.Reset();
   RETURN_IF_ERROR(found.status());
   if (stored != 0 && record.revision == 1) {
@@ -172,37 +175,37 @@ absl::Status ChangeWriter::PutGuest(const GuestRecord& record) {
         absl::StrCat("the record of guest '", record.id, "' has ", bytes.size(),
                      " bytes, more than ", kMaxGuestRecordBytes));
   }
-  return put_guest_.Bind(1, record.id)
-      .Bind(2, record.revision)
-      .BindBytes(3, bytes)
+  return put_guest_.BindText(1, record.id)
+      .BindInt64(2, record.revision)
+      .BindBlob(3, bytes)
       .Run();
 }
 
 absl::Status ChangeWriter::DeleteGuest(const std::string& id) {
-  return delete_guest_.Bind(1, id).Run();
+  return delete_guest_.BindText(1, id).Run();
 }
 
 absl::Status ChangeWriter::PutOperation(const OperationRecord& operation) {
-  return put_operation_.Bind(1, operation.name)
-      .Bind(2, operation.method)
-      .Bind(3, operation.caller)
-      .Bind(4, operation.guest)
-      .Bind(5, operation.owner)
-      .BindBytes(6, operation.metadata)
-      .BindBytes(7, operation.result)
-      .BindBytes(8, operation.error)
-      .Bind(9, int64_t{operation.done ? 1 : 0})
-      .Bind(10, operation.create_time)
-      .Bind(11, operation.update_time)
+  return put_operation_.BindText(1, operation.name)
+      .BindText(2, operation.method)
+      .BindText(3, operation.caller)
+      .BindText(4, operation.guest)
+      .BindText(5, operation.owner)
+      .BindBlob(6, operation.metadata)
+      .BindBlob(7, operation.result)
+      .BindBlob(8, operation.error)
+      .BindInt64(9, operation.done ? 1 : 0)
+      .BindTime(10, operation.create_time)
+      .BindTime(11, operation.update_time)
       .Run();
 }
 
 absl::StatusOr<int64_t> ChangeWriter::AppendEvent(const EventRecord& event) {
-  RETURN_IF_ERROR(append_event_.Bind(1, event.time)
-                      .Bind(2, event.guest)
-                      .Bind(3, event.owner)
-                      .Bind(4, event.type)
-                      .BindBytes(5, event.payload)
+  RETURN_IF_ERROR(append_event_.BindTime(1, event.time)
+                      .BindText(2, event.guest)
+                      .BindText(3, event.owner)
+                      .BindText(4, event.type)
+                      .BindBlob(5, event.payload)
                       .Run());
   return database_->LastInsertRowId();
 }

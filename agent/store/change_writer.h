@@ -9,8 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "agent/store/sqlite.h"
 #include "agent/store/store_types.h"
+#include "base/sqlite.h"
 
 namespace innkeeper {
 
@@ -21,12 +21,12 @@ class ChangeWriter {
   ChangeWriter() = default;  // Only to be assigned to.
 
   // An entry of the ledger older than `ledger_life` counts as absent.
-  static absl::StatusOr<ChangeWriter> Create(Database& database,
+  static absl::StatusOr<ChangeWriter> Create(SqliteDatabase& database,
                                              absl::Duration ledger_life);
 
   // Does all of `change`, or nothing, inside the transaction that the caller
   // has begun. Errors as AgentStore::Commit. An error of SQLite's may have
-  // ended the transaction: see Database::InTransaction.
+  // ended the transaction: see SqliteDatabase::InTransaction.
   absl::StatusOr<CommitResult> Apply(const Change& change, absl::Time now);
 
  private:
@@ -40,19 +40,19 @@ class ChangeWriter {
   absl::Status PutOperation(const OperationRecord& operation);
   absl::StatusOr<int64_t> AppendEvent(const EventRecord& event);
 
-  Database* database_ = nullptr;
+  SqliteDatabase* database_ = nullptr;
   absl::Duration ledger_life_;
-  Statement begin_, release_, undo_;
-  Statement find_guest_, put_guest_, delete_guest_;
-  Statement put_operation_;
-  Statement find_request_, put_request_, answer_request_;
-  Statement append_event_;
+  SqliteStatement begin_, release_, undo_;
+  SqliteStatement find_guest_, put_guest_, delete_guest_;
+  SqliteStatement put_operation_;
+  SqliteStatement find_request_, put_request_, answer_request_;
+  SqliteStatement append_event_;
 };
 
 // Reads a row that `SELECT kLedgerColumns` gave.
 inline constexpr char kLedgerColumns[] =
     "caller, method, request_id, body_sha256, operation, response, create_time";
-LedgerEntry ReadLedgerRow(const Statement& row);
+LedgerEntry ReadLedgerRow(const SqliteStatement& row);
 
 }  // namespace innkeeper
 

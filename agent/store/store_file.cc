@@ -1,6 +1,7 @@
 #include "agent/store/store_file.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -18,11 +19,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "agent/store/sqlite.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/reason.h"
+#include "base/sqlite.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 
@@ -99,60 +100,62 @@ absl::StatusOr<UniqueFd> Lock(const std::string& path) {
   return lock;
 }
 
-absl::StatusOr<int64_t> ReadNumber(Database& database, absl::string_view sql) {
-  ASSIGN_OR_RETURN(Statement statement, database.Prepare(sql));
+// Makes the file if it is missing. Before SQLite opens it: closing a descriptor
+// of our own later would drop SQLite's locks.
+absl::Status CheckWritable(const std::string& path) {
+  const UniqueFd file(
+      open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file.valid()) return absl::OkStatus();
+  return ErrnoError(errno, absl::StrCat("open ", path));
+}
+
+absl::StatusOr<int64_t> ReadNumber(SqliteDatabase& database,
+                                   absl::string_view sql) {
+  ASSIGN_OR_RETURN(SqliteStatement statement, database.Prepare(sql));
   ASSIGN_OR_RETURN(const bool found, statement.Step());
-  return found ? statement.Int(0) : 0;
+  return found ? statement.Int64(0) : 0;
 }
 
-absl::Status CheckIntegrity(Database& database) {
-  ASSIGN_OR_RETURN(Statement check, database.Prepare("PRAGMA quick_check(1)"));
-  ASSIGN_OR_RETURN(const bool found, check.Step());
-  const std::string verdict = found ? check.Bytes(0) : "no verdict";
-  if (verdict == "ok") return absl::OkStatus();
-  return SqliteError(SQLITE_CORRUPT, verdict);
-}
-
-absl::Status MakeTables(Database& database, const Clock& clock) {
-  RETURN_IF_ERROR(database.Execute("BEGIN IMMEDIATE"));
+absl::Status MakeTables(SqliteDatabase& database, const Clock& clock) {
+  ASSIGN_OR_RETURN(SqliteTransaction change,
+                   SqliteTransaction::BeginWrite(&database));
   RETURN_IF_ERROR(database.Execute(kSchema));
   ASSIGN_OR_RETURN(
-      Statement meta,
+      SqliteStatement meta,
       database.Prepare("INSERT INTO meta (key, value) VALUES ('epoch', ?)"));
   const int64_t now = absl::ToUnixMicros(clock.Now());
-  RETURN_IF_ERROR(meta.Bind(1, std::max<int64_t>(now, 1)).Run());
+  RETURN_IF_ERROR(meta.BindInt64(1, std::max<int64_t>(now, 1)).Run());
   RETURN_IF_ERROR(database.Execute(
-      absl::StrCat("PRAGMA application_id=", kApplicationId,
-                   "; PRAGMA user_version=", kSchemaVersion, "; COMMIT")
-          .c_str()));
-  return absl::OkStatus();
+      absl::StrCat("PRAGMA application_id = ", kApplicationId)));
+  RETURN_IF_ERROR(database.SetUserVersion(kSchemaVersion));
+  return change.Commit();
 }
 
 // SQLite keeps the words of each CREATE, and checks none of them.
-absl::Status CheckTables(Database& database) {
+absl::Status CheckTables(SqliteDatabase& database) {
   ASSIGN_OR_RETURN(
-      Statement rows,
+      SqliteStatement rows,
       database.Prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL "
                        "AND name <> 'sqlite_sequence'"));
   int tables = 0;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, rows.Step());
     if (!found) break;
-    if (!absl::StrContains(kSchema, rows.Bytes(0))) {
-      return SqliteError(SQLITE_CORRUPT, "a table is not what was made");
+    if (!absl::StrContains(kSchema, rows.Text(0))) {
+      return SqliteDamage("a table is not what was made");
     }
     ++tables;
   }
   if (tables == kTables) return absl::OkStatus();
-  return SqliteError(SQLITE_CORRUPT, "a table is missing");
+  return SqliteDamage("a table is missing");
 }
 
 absl::StatusOr<StoreFile> OpenChecked(const std::string& path,
                                       const Clock& clock) {
   StoreFile file;
-  ASSIGN_OR_RETURN(file.database, Database::Open(path));
-  Database& database = file.database;
-  RETURN_IF_ERROR(CheckIntegrity(database));
+  ASSIGN_OR_RETURN(file.database, SqliteDatabase::Open(path));
+  SqliteDatabase& database = *file.database;
+  RETURN_IF_ERROR(database.CheckIntegrity(SqliteDatabase::Check::kQuick));
   ASSIGN_OR_RETURN(const int64_t tables,
                    ReadNumber(database, "SELECT count(*) FROM sqlite_schema"));
   if (tables == 0) {
@@ -164,8 +167,7 @@ absl::StatusOr<StoreFile> OpenChecked(const std::string& path,
   if (application != kApplicationId) {
     return Refused(path, "is a database of another program: move it away");
   }
-  ASSIGN_OR_RETURN(const int64_t version,
-                   ReadNumber(database, "PRAGMA user_version"));
+  ASSIGN_OR_RETURN(const int64_t version, database.UserVersion());
   if (version != kSchemaVersion) {
     return Refused(
         path, absl::StrCat("has version ", version, ", and this agent knows ",
@@ -175,7 +177,7 @@ absl::StatusOr<StoreFile> OpenChecked(const std::string& path,
   ASSIGN_OR_RETURN(
       file.epoch,
       ReadNumber(database, "SELECT value FROM meta WHERE key = 'epoch'"));
-  if (file.epoch <= 0) return SqliteError(SQLITE_CORRUPT, "it has no epoch");
+  if (file.epoch <= 0) return SqliteDamage("it has no epoch");
   return file;
 }
 
@@ -223,21 +225,14 @@ absl::StatusOr<std::string> MoveAside(const std::string& path) {
 absl::StatusOr<StoreFile> OpenStoreFile(const std::string& path,
                                         const Clock& clock) {
   ASSIGN_OR_RETURN(UniqueFd lock, Lock(path));
-  {
-    // Made here for its mode, which SQLite would leave to the umask.
-    const UniqueFd made(
-        open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!made.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
-  }
+  RETURN_IF_ERROR(CheckWritable(path));
   absl::StatusOr<StoreFile> file = OpenChecked(path, clock);
   if (!file.ok() && IsDamage(file.status())) {
     ASSIGN_OR_RETURN(std::string copy, MoveAside(path));
     LogError("store.damaged", {{"path", path},
                                {"moved_to", copy},
                                {"error", file.status().message()}});
-    const UniqueFd made(
-        open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (!made.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
+    RETURN_IF_ERROR(CheckWritable(path));
     file = OpenChecked(path, clock);
     if (file.ok()) file->damaged_copy = std::move(copy);
   }

@@ -3,18 +3,19 @@
 #define INNKEEPER_AGENT_STORE_STORE_FILE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "agent/store/sqlite.h"
 #include "base/clock.h"
+#include "base/sqlite.h"
 #include "base/unique_fd.h"
 
 namespace innkeeper {
 
 // An open database with the store's tables.
 struct StoreFile {
-  Database database;
+  std::unique_ptr<SqliteDatabase> database;
   // Held as long as the store is open, against a second process.
   UniqueFd lock;
   int64_t epoch = 0;
