@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/status_macros.h"
@@ -129,6 +130,38 @@ void Acceptor::StopAccepting() {
       port->listener.fd.reset();
     }
   });
+}
+
+void Acceptor::EndQuiet() {
+  loop_->Post([this] {
+    for (const auto& [id, entry] : entries_) ExpectQuiet(id);
+  });
+}
+
+void Acceptor::ExpectQuiet(uint64_t id) {
+  const uint64_t bytes = entries_.at(id).relay->bytes();
+  loop_->After(kQuiet, [this, id, bytes] {
+    const auto it = entries_.find(id);
+    if (it == entries_.end()) return;
+    if (it->second.relay->bytes() == bytes) {
+      it->second.relay->EndClient();
+    } else {
+      ExpectQuiet(id);
+    }
+  });
+}
+
+void Acceptor::Finish(absl::Duration limit) {
+  const auto empty = std::make_shared<absl::Notification>();
+  loop_->Post([this, empty] {
+    if (entries_.empty()) {
+      empty->Notify();
+      return;
+    }
+    on_empty_ = [empty] { empty->Notify(); };
+    for (const auto& [id, entry] : entries_) entry.relay->EndClient();
+  });
+  empty->WaitForNotificationWithTimeout(limit);
 }
 
 void Acceptor::Watch(Port* port) {
@@ -281,6 +314,7 @@ void Acceptor::Forget(uint64_t id) {
   if (it == entries_.end()) return;
   table_->Erase(it->second.key);
   entries_.erase(it);
+  if (entries_.empty() && on_empty_) std::exchange(on_empty_, nullptr)();
 }
 
 }  // namespace innkeeper

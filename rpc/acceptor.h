@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -76,6 +77,16 @@ class Acceptor {
   // connection that is being accepted.
   void StopAccepting();
 
+  // Ends each connection as soon as nothing has moved on it for kQuiet, as if
+  // its client had gone. Does not wait. After StopAccepting().
+  void EndQuiet();
+  static constexpr absl::Duration kQuiet = absl::Milliseconds(150);
+
+  // Ends every connection whose server has ended it, once the client has been
+  // given what the server said. Waits for that, but not beyond `limit`. After
+  // the server was shut down.
+  void Finish(absl::Duration limit);
+
   // Connections refused or cut off so far, for whatever reason.
   int64_t shed() const { return shed_.load(std::memory_order_relaxed); }
 
@@ -100,6 +111,7 @@ class Acceptor {
   void Hand(Port* port, UniqueFd client, std::string address,
             std::optional<UnixPeer> unix_peer, SourceLimiter::Slot slot);
   void ExpectCall(uint64_t id);
+  void ExpectQuiet(uint64_t id);
   void Shed(UniqueFd client);
   void Cut(uint64_t id);
   void Forget(uint64_t id);
@@ -118,6 +130,8 @@ class Acceptor {
   const std::unique_ptr<char[]> scratch_;
   uint64_t next_id_ = 1;
   absl::flat_hash_map<uint64_t, Entry> entries_;
+  // Runs when the last of them goes.
+  absl::AnyInvocable<void()> on_empty_;
   // Last, so that it stops first.
   std::unique_ptr<EventLoop> loop_;
 };

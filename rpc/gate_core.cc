@@ -322,6 +322,24 @@ void GateCore::Drain() {
   }
 }
 
+void GateCore::AwaitAnswers(absl::Duration limit) {
+  absl::MutexLock lock(&mutex_);
+  mutex_.AwaitWithTimeout(
+      absl::Condition(
+          +[](int* unanswered) { return *unanswered == 0; }, &unanswered_),
+      limit);
+}
+
+void GateCore::Begin() {
+  absl::MutexLock lock(&mutex_);
+  ++unanswered_;
+}
+
+void GateCore::End() {
+  absl::MutexLock lock(&mutex_);
+  --unanswered_;
+}
+
 size_t GateCore::tracked() const {
   absl::MutexLock lock(&mutex_);
   return static_cast<size_t>(

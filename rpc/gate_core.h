@@ -135,6 +135,13 @@ class GateCore {
   // Refuses new calls and ends every stream with UNAVAILABLE (SHUTTING_DOWN).
   // Unary calls may go on.
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits until every unary call has its answer, at most `limit` (real time).
+  void AwaitAnswers(absl::Duration limit) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // For AsyncUnaryCall: once for each of them when it begins, and when its
+  // answer was given to gRPC.
+  void Begin() ABSL_LOCKS_EXCLUDED(mutex_);
+  void End() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Streams and unary calls under way; for tests and metrics.
   size_t tracked() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -172,6 +179,8 @@ class GateCore {
   mutable absl::Mutex mutex_;
   std::vector<Tracked> tracked_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
+  // Unary calls without an answer.
+  int unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
   // Used on the loop's thread only.
   EventLoop::TimerId timer_ = 0;
 };

@@ -25,6 +25,7 @@ bool AsyncUnaryCall::Claim() {
 
 void AsyncUnaryCall::Answer(const absl::Status& status) {
   reactor_->Finish(gate_->Answer(method_, status));
+  gate_->End();
 }
 
 void AsyncUnaryCall::Abort(const absl::Status& status) {

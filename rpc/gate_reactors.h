@@ -39,12 +39,14 @@ inline absl::string_view MethodOf(
 // A unary call that is answered later. Thread-safe.
 class AsyncUnaryCall final : public LiveCall {
  public:
-  AsyncUnaryCall(const GateCore* gate, grpc::CallbackServerContext* context,
+  AsyncUnaryCall(GateCore* gate, grpc::CallbackServerContext* context,
                  grpc::ServerUnaryReactor* reactor, std::string method)
       : gate_(gate),
         context_(context),
         reactor_(reactor),
-        method_(std::move(method)) {}
+        method_(std::move(method)) {
+    gate_->Begin();
+  }
 
   // True for the first caller only, who must Answer().
   bool Claim() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -54,7 +56,7 @@ class AsyncUnaryCall final : public LiveCall {
   void Tick(absl::Time now) override;
 
  private:
-  const GateCore* const gate_;
+  GateCore* const gate_;
   // Both are valid until Answer().
   grpc::CallbackServerContext* const context_;
   grpc::ServerUnaryReactor* const reactor_;

@@ -58,6 +58,13 @@ void Relay::Close() {
   if (on_closed_) on_closed_();
 }
 
+void Relay::EndClient() {
+  if (closed_ || directions_[kOuter].ended) return;
+  directions_[kOuter].ended = true;
+  if (!EndIfDone(kOuter)) return;
+  UpdateEvents(kOuter);
+}
+
 void Relay::OnEvents(Side side, uint32_t events) {
   const Side other = Other(side);
   constexpr uint32_t kTrouble = EPOLLHUP | EPOLLERR;
@@ -98,6 +105,7 @@ bool Relay::Pump(Side from) {
     directions_[from].ended = true;
     return EndIfDone(from);
   }
+  bytes_ += static_cast<uint64_t>(got);
   if (from == kOuter) {
     heard_ = true;
     bucket_->Take(got);

@@ -36,8 +36,13 @@ class Relay {
   void Start();
   // Ends both directions at once.
   void Close();
+  // Acts as if the client had ended its direction; what comes after that is not
+  // read. What the service still says is passed on.
+  void EndClient();
   // Whether the client has sent anything.
   bool heard() const { return heard_; }
+  // Bytes read so far, on both sides: while this stays the same, nothing moves.
+  uint64_t bytes() const { return bytes_; }
 
  private:
   enum Side { kOuter = 0, kInner = 1 };
@@ -64,6 +69,7 @@ class Relay {
   Direction directions_[2];
   uint32_t watched_[2] = {0, 0};
   EventLoop::TimerId timer_ = 0;
+  uint64_t bytes_ = 0;
   bool heard_ = false;
   bool closed_ = false;
 };

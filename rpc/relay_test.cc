@@ -164,5 +164,29 @@ TEST_F(RelayTest, PaceHolds) {
   loop_.PostAndWait([&] { paced.reset(); });
 }
 
+TEST_F(RelayTest, EndedClientStillGetsWhatTheServiceSays) {
+  WriteAll(client_, "question");
+  EXPECT_EQ(ReadAll(service_, 8), "question");
+
+  loop_.PostAndWait([this] { relay_->EndClient(); });
+  EXPECT_EQ(ReadAll(service_), "");
+  WriteAll(service_, "answer");
+  service_.reset();
+
+  EXPECT_EQ(ReadAll(client_), "answer");
+  EXPECT_TRUE(closed_.WaitForNotificationWithTimeout(absl::Seconds(10)));
+}
+
+TEST_F(RelayTest, BytesOfBothSidesAreCounted) {
+  WriteAll(client_, "four");
+  EXPECT_EQ(ReadAll(service_, 4), "four");
+  WriteAll(service_, "sixsix");
+  EXPECT_EQ(ReadAll(client_, 6), "sixsix");
+
+  uint64_t bytes = 0;
+  loop_.PostAndWait([&] { bytes = relay_->bytes(); });
+  EXPECT_EQ(bytes, 10u);
+}
+
 }  // namespace
 }  // namespace innkeeper

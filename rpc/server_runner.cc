@@ -3,6 +3,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,8 @@ using ConnectionType =
     grpc::ServerBuilder::experimental_type::ExternalConnectionType;
 
 constexpr int kMaxMessageBytes = 4 << 20;
+// For clients that are slow to take what they were sent before the end.
+constexpr absl::Duration kLastWords = absl::Milliseconds(500);
 
 // Tells which services were really registered.
 class ServiceLister final : public grpc::ServerBuilderPlugin {
@@ -138,9 +141,21 @@ void ServerRunner::Stop(absl::Duration grace) {
   if (server_ == nullptr) return;
   acceptor_->StopAccepting();
   gate_->core().Drain();
-  server_->Shutdown(std::chrono::system_clock::now() +
-                    absl::ToChronoNanoseconds(grace));
+  // Tells every client to go, and waits for them. A client that waits for an
+  // answer goes when it has it. One that is at rest may never look at its
+  // connection, so that we must end it.
+  std::thread shutdown([this, grace] {
+    server_->Shutdown(std::chrono::system_clock::now() +
+                      absl::ToChronoNanoseconds(grace));
+  });
+  gate_->core().AwaitAnswers(grace);
+  acceptor_->EndQuiet();
+  shutdown.join();
   server_.reset();
+  // What gRPC wrote last may still be on its way through the acceptor.
+  acceptor_->Finish(kLastWords);
+  // Every call was answered; now nobody who answered needs the gate any more.
+  gate_->core().AwaitAnswers(absl::InfiniteDuration());
 }
 
 }  // namespace innkeeper

@@ -50,8 +50,9 @@ class ServerRunner {
   std::vector<std::string> addresses() const { return acceptor_->addresses(); }
 
   // Accepts nothing more, ends streams (SHUTTING_DOWN), waits up to `grace` for
-  // unary calls and then cancels what is left. Blocks until no handler runs.
-  // Does nothing the second time.
+  // unary calls and then cancels what is left. Connections without a call hold
+  // it up for a fraction of a second only. Blocks until no handler runs. Does
+  // nothing the second time.
   void Stop(absl::Duration grace);
 
   const Acceptor& acceptor() const { return *acceptor_; }
