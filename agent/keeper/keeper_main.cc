@@ -2,8 +2,9 @@
 //
 // It reaps, writes the guest's console and QEMU's errors into bounded files,
 // lets clients attach to the console, records how QEMU ended, and ends with it.
-// It has a uid of its own and no privilege. Plain code without a heap: there is
-// one of it for every guest.
+// It has a uid of its own and no privilege, and it takes from itself every
+// system call that it does not need. Plain code without a heap: there is one of
+// it for every guest.
 //
 // Usage: innkeeper-keeper QEMU-PID console|no-console, with the descriptors of
 // agent/launcher/jail.h.
@@ -23,6 +24,7 @@
 #include "agent/keeper/exit_record.h"
 #include "agent/keeper/log_file.h"
 #include "agent/keeper/monotonic.h"
+#include "agent/keeper/syscall_filter.h"
 
 namespace innkeeper {
 namespace {
@@ -86,6 +88,9 @@ int Run(pid_t qemu, bool has_console) {
     SetNonBlocking(kConsole);
     SetNonBlocking(kListener);
   }
+  // QEMU was made before, and has a filter of its own. Without this one there
+  // is no guest: it ends with its pid 1.
+  if (!EnterSyscallFilter(kLogDir)) return 3;
   bool errors_open = true;
   // QEMU may have ended before anybody watched.
   bool look = true;

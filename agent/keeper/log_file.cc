@@ -49,10 +49,9 @@ void LogFile::Rotate() {
     MakeName(to, name_, generation);
     renameat(directory_, from, directory_, to);
   }
-  // Were the renaming refused, the file would grow without bound.
-  if (files_ < 2 || faccessat(directory_, name_, F_OK, 0) == 0) {
-    unlinkat(directory_, name_, 0);
-  }
+  // Were the renaming refused, the file would grow without bound. Otherwise
+  // there is none of this name any more.
+  unlinkat(directory_, name_, 0);
   close(fd_);
   fd_ = -1;
 }

@@ -128,6 +128,7 @@ TEST_F(IsolationTest, RealQemuIsConfinedInEveryRespect) {
 
   ExpectUnprivileged(pid, launched->unix_uid);
   ExpectUnprivileged(launched->keeper_pid, launched->unix_uid + 1);
+  EXPECT_EQ(StatusField(launched->keeper_pid, "Seccomp"), "2");
   EXPECT_EQ(launched->unix_gid, launched->unix_uid);
   EXPECT_GE(launched->unix_uid, kTestUidBase);
   EXPECT_EQ(LinkOf(proc + "/exe"), "/usr/bin/qemu-system-x86_64");

@@ -1,9 +1,18 @@
 // The keeper in its place: between a real guest process and its files.
+#include <poll.h>
+#include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/user.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -25,6 +34,35 @@ namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 constexpr int kTenMiB = 10 << 20;
+
+// How many filters of system calls a process is under; -1 if it is gone.
+int Filters(int64_t pid) {
+  const std::string status =
+      ReadFile(absl::StrCat("/proc/", pid, "/status"), 1 << 16).value_or("");
+  const size_t at = status.find("Seccomp_filters:");
+  return at == std::string::npos ? -1 : atoi(status.c_str() + at + 16);
+}
+
+// Whether `pid` has one more than whoever made it.
+bool HasItsFilter(int64_t pid) { return Filters(pid) == Filters(getpid()) + 1; }
+
+// Makes `pid`, which waits in a system call, make another one instead: what it
+// would do if somebody had taken it over.
+void MakeItCall(pid_t pid, long number) {
+  ASSERT_EQ(ptrace(PTRACE_SEIZE, pid, nullptr, nullptr), 0) << strerror(errno);
+  ASSERT_EQ(ptrace(PTRACE_INTERRUPT, pid, nullptr, nullptr), 0);
+  int status;
+  ASSERT_EQ(waitpid(pid, &status, __WALL), pid);
+  ASSERT_TRUE(WIFSTOPPED(status));
+  user_regs_struct registers;
+  ASSERT_EQ(ptrace(PTRACE_GETREGS, pid, nullptr, &registers), 0);
+  // Back over the two bytes of the instruction, which is then another call.
+  registers.rip -= 2;
+  registers.rax = static_cast<unsigned long long>(number);
+  registers.orig_rax = static_cast<unsigned long long>(-1);
+  ASSERT_EQ(ptrace(PTRACE_SETREGS, pid, nullptr, &registers), 0);
+  ASSERT_EQ(ptrace(PTRACE_DETACH, pid, nullptr, nullptr), 0);
+}
 
 class KeeperLiveTest : public testing::Test {
  protected:
@@ -112,6 +150,55 @@ TEST_F(KeeperLiveTest, AttachedClientTalksWithTheGuest) {
   char again[16] = {};
   ASSERT_EQ(recv(late.get(), again, 5, MSG_WAITALL), 5);
   EXPECT_STREQ(again, "hello");
+}
+
+TEST_F(KeeperLiveTest, OnlyTheKeeperIsFilteredAndNotTheQemuThatItMade) {
+  const auto launched = harness_.Launch(harness_.FakePlan("f", {"sleep"}));
+  ASSERT_THAT(launched, IsOk());
+  ASSERT_TRUE(Eventually([&] { return HasItsFilter(launched->keeper_pid); }));
+
+  EXPECT_EQ(Filters(launched->pid), Filters(getpid()));
+}
+
+TEST_F(KeeperLiveTest, ForbiddenCallOfTheKeeperEndsItAndItsGuest) {
+  const auto launched = harness_.Launch(harness_.FakePlan("turned", {"sleep"}));
+  ASSERT_THAT(launched, IsOk());
+  ASSERT_TRUE(Eventually([&] { return HasItsFilter(launched->keeper_pid); }));
+  pollfd qemu = {launched->pidfd.get(), POLLIN, 0};
+  ASSERT_EQ(poll(&qemu, 1, 0), 0);
+
+  MakeItCall(static_cast<pid_t>(launched->keeper_pid), SYS_socket);
+
+  EXPECT_EQ(poll(&qemu, 1, 20000), 1);
+  EXPECT_TRUE(Eventually(
+      [&] { return !ReadProcStat(absl::StrCat(launched->keeper_pid)).ok(); }));
+  // Nobody was there to leave word.
+  EXPECT_FALSE(fs::exists(Log("turned", "exit")));
+  EXPECT_THAT(harness_.Release("turned"), IsOk());
+  EXPECT_THAT(harness_.Leftovers(), testing::IsEmpty());
+}
+
+TEST_F(KeeperLiveTest, KeeperThatWasStoppedGoesOn) {
+  const auto launched =
+      harness_.Launch(harness_.FakePlan("paused", {"echo", "3"}));
+  ASSERT_THAT(launched, IsOk());
+  ASSERT_TRUE(Eventually([&] { return HasItsFilter(launched->keeper_pid); }));
+  const pid_t keeper = static_cast<pid_t>(launched->keeper_pid);
+  const auto is_in = [&](char state) {
+    const auto stat = ReadProcStat(absl::StrCat(keeper));
+    return stat.ok() && stat->state == state;
+  };
+  ASSERT_TRUE(Eventually([&] { return is_in('S'); }));
+  ASSERT_EQ(kill(keeper, SIGSTOP), 0);
+  ASSERT_TRUE(Eventually([&] { return is_in('T'); }));
+
+  ASSERT_EQ(kill(keeper, SIGCONT), 0);
+  const UniqueFd client = Attach("paused");
+  ASSERT_EQ(write(client.get(), "hello", 5), 5);
+  char buffer[16] = {};
+
+  ASSERT_EQ(recv(client.get(), buffer, 5, MSG_WAITALL), 5);
+  EXPECT_STREQ(buffer, "hello");
 }
 
 TEST_F(KeeperLiveTest, KeeperTakesLessThanOneMebibyte) {
