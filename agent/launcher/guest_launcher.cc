@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -136,6 +137,7 @@ absl::StatusOr<std::unique_ptr<GuestLauncher>> GuestLauncher::Create(
 
 absl::Status GuestLauncher::Recover() {
   ASSIGN_OR_RETURN(guests_, journal_.Load());
+  RETURN_IF_ERROR(CheckUidRange());
   std::set<std::string> doomed;
   for (const auto& [guest, entry] : guests_) {
     if (!entry.launched || entry.boot_id != boot_id_) doomed.insert(guest);
@@ -165,6 +167,27 @@ absl::Status GuestLauncher::Recover() {
     }
   }
   return absl::OkStatus();
+}
+
+// A range that leaves out a live guest's uids could be another instance's by
+// now, and nobody would keep the two apart.
+absl::Status GuestLauncher::CheckUidRange() const {
+  std::vector<std::string> outside;
+  for (const auto& [guest, entry] : guests_) {
+    if (!entry.launched || entry.boot_id != boot_id_) continue;
+    if (uids_.Contains(entry.unix_uid)) continue;
+    outside.push_back(absl::StrCat("'", guest, "' (", entry.unix_uid, ")"));
+  }
+  if (outside.empty()) return absl::OkStatus();
+  return Error(
+      absl::StatusCode::kFailedPrecondition, reason::kConfigInvalid,
+      absl::StrCat("guests of this instance have uids outside of "
+                   "--uid-base=",
+                   config_.uid_base, " --uid-count=", config_.uid_count, ": ",
+                   absl::StrJoin(outside, ", "),
+                   "; start the launcher with the range that they "
+                   "were launched in, and move it once they are "
+                   "deleted or stopped"));
 }
 
 absl::Status GuestLauncher::Discard(absl::string_view guest) {
@@ -226,7 +249,7 @@ std::vector<KnownGuest> GuestLauncher::List(absl::string_view after) const {
         IsRunning(entry->second.pid, entry->second.start_time_ticks);
     guest.pid = entry->second.pid;
     guest.keeper_pid = entry->second.keeper_pid;
-    guest.unix_uid = uids_.QemuUid(entry->second.uid_pair);
+    guest.unix_uid = entry->second.unix_uid;
     guest.unix_gid = guest.unix_uid;
     guest.start_time_ticks = entry->second.start_time_ticks;
     bytes += guest.manifest.size();
@@ -237,10 +260,13 @@ std::vector<KnownGuest> GuestLauncher::List(absl::string_view after) const {
 
 void GuestLauncher::Leave() { cgroups_.RemoveParents(); }
 
-std::set<uint32_t> GuestLauncher::LivePairs() const {
-  std::set<uint32_t> pairs;
-  for (const auto& [unused, entry] : guests_) pairs.insert(entry.uid_pair);
-  return pairs;
+std::set<uid_t> GuestLauncher::LiveUids() const {
+  std::set<uid_t> uids;
+  for (const auto& [unused, entry] : guests_) {
+    // 0 is an entry that could not be read: what its guest had is not known.
+    if (entry.unix_uid != 0) uids.insert(entry.unix_uid);
+  }
+  return uids;
 }
 
 std::string GuestLauncher::JailMountPoint() const {

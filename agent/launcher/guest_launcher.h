@@ -29,7 +29,9 @@ namespace innkeeper {
 class GuestLauncher {
  public:
   // Makes the directories, opens the pools and undoes what an earlier launcher
-  // left half done. `config` has passed CheckConfig().
+  // left half done. `config` has passed CheckConfig(). FAILED_PRECONDITION
+  // (CONFIG_INVALID): another launcher has this instance, or the range of uids
+  // leaves out those of a guest that there is; nothing is undone then.
   static absl::StatusOr<std::unique_ptr<GuestLauncher>> Create(
       const LauncherConfig& config);
   GuestLauncher(const GuestLauncher&) = delete;
@@ -57,9 +59,12 @@ class GuestLauncher {
   GuestLauncher(const LauncherConfig& config, ImagePools pools);
 
   absl::Status Recover();
+  // FAILED_PRECONDITION (CONFIG_INVALID) if a guest that is not undone has uids
+  // that this launcher's range does not.
+  absl::Status CheckUidRange() const;
   // Makes `guest` not exist: processes, groups, directory, then the entry.
   absl::Status Discard(absl::string_view guest);
-  std::set<uint32_t> LivePairs() const;
+  std::set<uid_t> LiveUids() const;
   std::string JailMountPoint() const;
   std::string OverlayDir() const;
 

@@ -13,7 +13,7 @@
 namespace innkeeper {
 namespace {
 
-constexpr uint32_t kEntryMagic = 0x314a4b49;  // "IKJ1"
+constexpr uint32_t kEntryMagic = 0x324a4b49;  // "IKJ2"
 
 }  // namespace
 
@@ -24,7 +24,7 @@ std::string EncodeJournalEntry(const JournalEntry& entry) {
   out.String(entry.guest);
   out.String(entry.uid);
   out.String(entry.boot_id);
-  out.U32(entry.uid_pair);
+  out.U32(entry.unix_uid);
   out.I64(entry.pid);
   out.U64(entry.start_time_ticks);
   out.I64(entry.keeper_pid);
@@ -40,7 +40,7 @@ absl::StatusOr<JournalEntry> DecodeJournalEntry(absl::string_view data) {
   entry.guest = in.String(64);
   entry.uid = in.String(64);
   entry.boot_id = in.String(64);
-  entry.uid_pair = in.U32();
+  entry.unix_uid = in.U32();
   entry.pid = in.I64();
   entry.start_time_ticks = in.U64();
   entry.keeper_pid = in.I64();

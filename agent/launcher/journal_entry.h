@@ -18,8 +18,8 @@ struct JournalEntry {
   std::string uid;
   // The kernel's boot id: of an earlier boot nothing can be left running.
   std::string boot_id;
-  // Which pair of the uid pool the guest has.
-  uint32_t uid_pair = 0;
+  // QEMU's uid; the keeper's follows from it (uid_pool.h). 0: none yet.
+  uint32_t unix_uid = 0;
   // Only if `launched`.
   int64_t pid = 0;
   uint64_t start_time_ticks = 0;

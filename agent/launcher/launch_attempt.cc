@@ -157,8 +157,8 @@ absl::Status LaunchAttempt::Check() {
 }
 
 absl::Status LaunchAttempt::AllocateUids() {
-  ASSIGN_OR_RETURN(entry_.uid_pair,
-                   launcher_.uids_.Allocate(launcher_.LivePairs()));
+  ASSIGN_OR_RETURN(entry_.unix_uid,
+                   launcher_.uids_.Allocate(launcher_.LiveUids()));
   INNKEEPER_FAILPOINT("launcher.launch.allocate_uids");
   return absl::OkStatus();
 }
@@ -175,7 +175,7 @@ absl::Status LaunchAttempt::RecordIntent() {
 }
 
 absl::Status LaunchAttempt::MakeGuestDir() {
-  const uid_t keeper = launcher_.uids_.KeeperUid(entry_.uid_pair);
+  const uid_t keeper = UidPool::KeeperUid(entry_.unix_uid);
   ASSIGN_OR_RETURN(dir_, launcher_.dirs_.Make(plan_, keeper));
   INNKEEPER_FAILPOINT("launcher.launch.make_guest_dir");
   return absl::OkStatus();
@@ -258,9 +258,8 @@ absl::Status LaunchAttempt::Clone() {
   jail_.status_channel = channel_.child.get();
   jail_.argv = plan_.argv;
   jail_.max_file_bytes = MaxFileBytes(plan_);
-  jail_.qemu.uid = jail_.qemu.gid = launcher_.uids_.QemuUid(entry_.uid_pair);
-  jail_.keeper.uid = jail_.keeper.gid =
-      launcher_.uids_.KeeperUid(entry_.uid_pair);
+  jail_.qemu.uid = jail_.qemu.gid = entry_.unix_uid;
+  jail_.keeper.uid = jail_.keeper.gid = UidPool::KeeperUid(entry_.unix_uid);
   ASSIGN_OR_RETURN(const UniqueFd cgroup,
                    launcher_.cgroups_.OpenUnified(plan_.guest));
   ASSIGN_OR_RETURN(const std::vector<UniqueFd> groups,

@@ -304,6 +304,58 @@ TEST(LifecycleTest, SecondLauncherOfAnInstanceIsRefused) {
               IsOkAndHolds(HasSubstr("another launcher of this instance")));
 }
 
+TEST(LifecycleTest, RangeOfUidsWithoutThoseOfALiveGuestIsRefused) {
+  LauncherHarness harness;
+  ASSERT_THAT(harness.Start(), IsOk());
+  const auto launched = harness.Launch(harness.FakePlan("lives", {"sleep"}));
+  ASSERT_THAT(launched, IsOk());
+  harness.Kill();
+
+  const int status = system(
+      absl::StrCat(
+          harness.launcher_binary(), " --instance=", harness.instance(),
+          " --agent=", harness.dir(),
+          "/relay_agent --agent-user=65534:65534 --run-dir=", harness.run_dir(),
+          " --state-dir=", harness.state_dir(), " --keeper=", harness.dir(),
+          "/innkeeper-keeper --uid-base=1891000000 2>", harness.dir(), "/moved")
+          .c_str());
+
+  EXPECT_NE(status, 0);
+  EXPECT_THAT(ReadFile(harness.dir() + "/moved", 4096),
+              IsOkAndHolds(AllOf(
+                  HasSubstr(absl::StrCat("'lives' (", launched->unix_uid, ")")),
+                  HasSubstr("--uid-base=1891000000"),
+                  HasSubstr("start the launcher"))));
+  // Nothing was done to the guest, and the old range finds it.
+  EXPECT_TRUE(IsRunning(launched->pid, launched->start_time_ticks));
+  ASSERT_THAT(harness.Start(), IsOk());
+  EXPECT_THAT(harness.List(),
+              IsOkAndHolds(ElementsAre(Field(&KnownGuest::running, true))));
+}
+
+TEST(LifecycleTest, RangeOfUidsMayMoveAsLongAsItHoldsTheLiveGuests) {
+  LauncherHarness harness;
+  ASSERT_THAT(harness.Start(), IsOk());
+  const auto launched = harness.Launch(harness.FakePlan("lives", {"sleep"}));
+  ASSERT_THAT(launched, IsOk());
+  harness.Kill();
+
+  // By an odd number, so that no pair of the new range is one of the old.
+  ASSERT_THAT(harness.Start({}, {absl::StrCat("--uid-base=", kTestUidBase - 1),
+                                 "--uid-count=1001"}),
+              IsOk());
+
+  EXPECT_THAT(harness.List(), IsOkAndHolds(ElementsAre(Field(
+                                  &KnownGuest::unix_uid, launched->unix_uid))));
+  for (const char* guest : {"a", "b", "c"}) {
+    const auto other = harness.Launch(harness.FakePlan(guest, {"sleep"}));
+    ASSERT_THAT(other, IsOk());
+    EXPECT_TRUE(other->unix_uid + 1 < launched->unix_uid ||
+                other->unix_uid > launched->unix_uid + 1)
+        << other->unix_uid << " beside " << launched->unix_uid;
+  }
+}
+
 TEST(LifecycleTest, AgentRunsWithoutPrivilegeAndWithTheSocketOnly) {
   LauncherHarness harness;
   ASSERT_THAT(harness.Start(), IsOk());

@@ -124,7 +124,7 @@ TEST(ProtocolTest, JournalEntryComesBackAndItsCutsDoNot) {
   JournalEntry entry;
   entry.launched = true;
   entry.guest = "web";
-  entry.uid_pair = 7;
+  entry.unix_uid = 1880000006;
   entry.pid = 1 << 20;
   const std::string bytes = EncodeJournalEntry(entry);
 

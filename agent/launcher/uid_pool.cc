@@ -28,25 +28,32 @@ bool HasProcess(uid_t uid) {
   return errno != ESRCH;
 }
 
+// A range that was moved by an odd number has pairs that lie across `live`'s.
+bool Overlaps(const std::set<uid_t>& live, uid_t qemu) {
+  const auto next = live.lower_bound(qemu == 0 ? 0 : qemu - 1);
+  return next != live.end() && *next <= UidPool::KeeperUid(qemu);
+}
+
 }  // namespace
 
 UidPool::UidPool(uid_t base, uint32_t count, std::string turn_path)
     : base_(base), pairs_(count / 2), turn_path_(std::move(turn_path)) {}
 
-absl::StatusOr<uint32_t> UidPool::Allocate(const std::set<uint32_t>& live) {
+absl::StatusOr<uid_t> UidPool::Allocate(const std::set<uid_t>& live) {
   uint32_t turn = 0;
   const absl::StatusOr<std::string> text = ReadFile(turn_path_, 64);
   // A lost turn costs a pair's rest, never its exclusiveness.
   if (!text.ok() || !absl::SimpleAtoi(*text, &turn)) turn = 0;
   for (uint32_t tried = 0; tried < pairs_; ++tried) {
     const uint32_t pair = (turn + tried) % pairs_;
-    if (live.count(pair) != 0 || HasProcess(QemuUid(pair)) ||
-        HasProcess(KeeperUid(pair))) {
+    const uid_t qemu = base_ + 2 * pair;
+    if (Overlaps(live, qemu) || HasProcess(qemu) ||
+        HasProcess(KeeperUid(qemu))) {
       continue;
     }
     RETURN_IF_ERROR(
         ReplaceFile(turn_path_, absl::StrCat((pair + 1) % pairs_, "\n"), 0600));
-    return pair;
+    return qemu;
   }
   return Error(absl::StatusCode::kResourceExhausted, reason::kUidPoolExhausted,
                absl::StrCat("all ", pairs_,

@@ -13,8 +13,8 @@
 
 namespace innkeeper {
 
-// Uids come in pairs: QEMU's and the keeper's; each one's gid is the same
-// number. Not thread-safe.
+// Uids come in pairs: QEMU's and, next to it, the keeper's; each one's gid is
+// the same number. A pair is named by QEMU's. Not thread-safe.
 //
 // Pairs are handed out in turn and the turn outlives the launcher, so that a
 // freed pair comes back as late as possible, and never while a process has one
@@ -25,12 +25,17 @@ class UidPool {
   // `count` uids from `base`; the turn is kept in the file `turn_path`.
   UidPool(uid_t base, uint32_t count, std::string turn_path);
 
-  // A pair that is not in `live` and that no process has. It is taken once the
-  // caller has put it into `live`. RESOURCE_EXHAUSTED (UID_POOL_EXHAUSTED).
-  absl::StatusOr<uint32_t> Allocate(const std::set<uint32_t>& live);
+  // A pair that shares no uid with those in `live` and that no process has. It
+  // is taken once the caller has put it into `live`. RESOURCE_EXHAUSTED
+  // (UID_POOL_EXHAUSTED).
+  absl::StatusOr<uid_t> Allocate(const std::set<uid_t>& live);
 
-  uid_t QemuUid(uint32_t pair) const { return base_ + 2 * pair; }
-  uid_t KeeperUid(uint32_t pair) const { return base_ + 2 * pair + 1; }
+  static uid_t KeeperUid(uid_t qemu) { return qemu + 1; }
+
+  // Whether both uids of the pair are the pool's.
+  bool Contains(uid_t qemu) const {
+    return qemu >= base_ && KeeperUid(qemu) - base_ < 2 * pairs_;
+  }
 
  private:
   const uid_t base_;
