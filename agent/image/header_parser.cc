@@ -229,6 +229,9 @@ absl::StatusOr<ImageInfo> ParseQcow2Header(absl::string_view bytes,
   fault = FindBadTable(fields, info.version, info.virtual_bytes, cluster,
                        file_bytes);
   if (!fault.empty()) return Refused(name, fault);
+  const bool extended = version == 3 && (fields.U64(72) & kExtendedL2) != 0;
+  info.l2_entry_bytes = extended ? 16 : 8;
+  info.refcount_bits = version == 3 ? 1 << fields.U32(96) : 16;
   return info;
 }
 

@@ -21,9 +21,12 @@ struct ImageInfo {
   int64_t virtual_bytes = 0;
   // What the file takes now, holes included.
   int64_t file_bytes = 0;
-  // Of qcow2 alone: 2 or 3, and the exponent of the cluster size.
+  // Of qcow2 alone: 2 or 3, the exponent of the cluster size, and what a
+  // cluster has in the tables.
   int32_t version = 0;
   int32_t cluster_bits = 0;
+  int32_t l2_entry_bytes = 0;
+  int32_t refcount_bits = 0;
 };
 
 inline constexpr int64_t kMaxVirtualBytes = int64_t{16} << 40;

@@ -85,6 +85,13 @@ absl::Status CheckImages(const LaunchPlan& plan) {
                     "must be a relative path without '.' and '..', of at most "
                     "255 bytes");
     }
+    if (image.writable
+            ? image.max_bytes <= 0 || image.max_bytes > kMaxImageBytes
+            : image.max_bytes != 0) {
+      return Refuse("images.max_bytes",
+                    "must be from 1 byte to 64 TiB for a writable image, and 0 "
+                    "for others");
+    }
   }
   if (plan.overlays.size() > kMaxOverlays) {
     return Refuse("overlays", absl::StrCat("are more than ", kMaxOverlays));

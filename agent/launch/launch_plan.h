@@ -18,6 +18,10 @@ struct PlannedImage {
   std::string pool;
   std::string name;  // Relative to the pool's directory.
   bool writable = false;
+  // How large the file may get by being written, in bytes. The launcher reads
+  // no image and takes the agent's word within a bound of its own. 0 if it is
+  // not writable.
+  int64_t max_bytes = 0;
 };
 
 // A fresh, empty qcow2 image without a name; gone with the guest's process.
@@ -78,6 +82,7 @@ inline constexpr int kLastFdNumber = 63;
 inline constexpr size_t kMaxPoolNameBytes = 63;
 inline constexpr size_t kMaxImageNameBytes = 255;
 inline constexpr int64_t kMaxOverlayBytes = int64_t{16} << 40;
+inline constexpr int64_t kMaxImageBytes = int64_t{64} << 40;
 inline constexpr int64_t kMaxRamBytes = int64_t{16} << 40;
 inline constexpr int64_t kMinMemoryLimitBytes = int64_t{16} << 20;
 inline constexpr int64_t kMaxCpuMillis = 1000 * 1000;

@@ -23,7 +23,8 @@ LaunchPlan GoodPlan() {
   plan.owner = "user/ada";
   plan.spec_digest = "sha256:00";
   plan.argv = {"/usr/bin/qemu-system-x86_64", "-M", "none"};
-  plan.images = {{"disks", "web/root.qcow2", true}, {"disks", "b", false}};
+  plan.images = {{"disks", "web/root.qcow2", true, 1 << 30},
+                 {"disks", "b", false}};
   plan.overlays = {{int64_t{1} << 30}};
   plan.ram_bytes = 1 << 20;
   plan.fds = {{3, FdKind::kConsole, 0},    {4, FdKind::kQmp, 0},
@@ -106,6 +107,15 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"NulInImage",
               [](LaunchPlan& p) { p.images[0].name = std::string("a\0", 2); },
               "images.name"},
+        Fault{"WritableImageWithoutABound",
+              [](LaunchPlan& p) { p.images[0].max_bytes = 0; },
+              "images.max_bytes"},
+        Fault{"HugeImage",
+              [](LaunchPlan& p) { p.images[0].max_bytes = kMaxImageBytes + 1; },
+              "images.max_bytes"},
+        Fault{"BoundOfAReadOnlyImage",
+              [](LaunchPlan& p) { p.images[1].max_bytes = 1; },
+              "images.max_bytes"},
         Fault{"ManyOverlays",
               [](LaunchPlan& p) { p.overlays.resize(kMaxOverlays + 1); },
               "overlays"},

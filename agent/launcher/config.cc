@@ -214,6 +214,9 @@ absl::Status CheckConfig(const LauncherConfig& config) {
   faults.AddIf(config.qemus.empty(), "--qemu", "must name a binary");
   faults.AddIf(config.max_guests < 1 || config.max_guests > 4096,
                "--max-guests", "must be from 1 to 4096");
+  faults.AddIf(
+      config.max_file_bytes < 1 || config.max_file_bytes > kMaxImageBytes,
+      "--max-file-bytes", "must be from 1 byte to 64 TiB");
   faults.AddIf(config.uid_base < kLowestPoolUid, "--uid-base",
                "must be at least 100000, above people's and services' uids");
   faults.AddIf(

@@ -28,6 +28,8 @@ struct LauncherConfig {
   uint32_t uid_base = 0;
   uint32_t uid_count = 0;
   int max_guests = 0;
+  // Of each file that a guest writes, whatever the agent asks for.
+  int64_t max_file_bytes = 0;
   std::string cgroup_parent;
 };
 

@@ -39,6 +39,7 @@ class ConfigTest : public testing::Test {
     config_.state_dir = dir_ + "/state";
     config_.pools = {{"disks", dir_ + "/pool"}};
     config_.uid_base = 1880000000;
+    config_.max_file_bytes = int64_t{1} << 40;
     config_.uid_count = 65536;
     config_.max_guests = 512;
     SetDefaults(config_);

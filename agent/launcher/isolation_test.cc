@@ -168,7 +168,7 @@ TEST_F(IsolationTest, RealQemuIsConfinedInEveryRespect) {
 TEST_F(IsolationTest, ProcessesHoldExactlyThePlannedDescriptors) {
   LaunchPlan plan = harness_.FakePlan("fds", {"sleep"});
   std::ofstream(harness_.pool_dir() + "/disk.img") << "disk";
-  plan.images = {{"disks", "disk.img", true}};
+  plan.images = {{"disks", "disk.img", true, 1 << 20}};
   plan.overlays = {{1 << 30}};
   plan.ram_bytes = 1 << 20;
   plan.fds = {{3, FdKind::kConsole, 0},    {9, FdKind::kQmp, 0},
@@ -342,7 +342,7 @@ TEST_F(IsolationTest, SecondStartOnAWritableImageIsRefusedByItsLock) {
       << std::string(1 << 20, '\0');
   const auto plan_for = [&](const std::string& guest) {
     LaunchPlan plan = harness_.QemuPlan(guest);
-    plan.images = {{"disks", "disk.img", true}};
+    plan.images = {{"disks", "disk.img", true, 1 << 20}};
     plan.fds.push_back({7, FdKind::kImage, 0});
     plan.argv.insert(
         plan.argv.end(),
@@ -404,9 +404,9 @@ TEST_F(IsolationTest, OverlayIsAnEmptyQcow2OverAnExplicitBase) {
     return StatusField(launched->pid, "Seccomp") == "2";
   })) << Slurp(harness_.guest_dir("overlay") + "/log/stderr.log");
   EXPECT_EQ(Slurp(harness_.guest_dir("overlay") + "/log/stderr.log"), "");
-  // 64 MiB, twice the overlay's 1 MiB, and the 512 MiB of memory.
+  // The overlay's 1 MiB, a 4096th of it, and 2 MiB.
   EXPECT_THAT(Slurp(absl::StrCat("/proc/", launched->pid, "/limits")),
-              testing::ContainsRegex("Max file size +606076928 +606076928 "));
+              testing::ContainsRegex("Max file size +3145984 +3145984 "));
 }
 
 }  // namespace

@@ -148,9 +148,7 @@ absl::Status ExecQemu(const Progress& progress) {
 }
 
 absl::Status DropToQemu(const JailSpec& spec) {
-  if (spec.max_file_bytes > 0) {
-    RETURN_IF_ERROR(LimitQemu(spec.max_file_bytes));
-  }
+  RETURN_IF_ERROR(LimitQemu(spec.max_file_bytes));
   return DropTo(spec.qemu);
 }
 

@@ -21,7 +21,7 @@ struct JailSpec {
   int status_channel = -1;
   std::vector<int> cgroups;  // To enter, by EnterCgroup().
 
-  // Of each file that QEMU writes; 0: no bound.
+  // Of each file that QEMU writes.
   int64_t max_file_bytes = 0;
   std::vector<std::string> argv;
   Credentials qemu;

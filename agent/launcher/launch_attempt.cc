@@ -34,7 +34,8 @@ namespace {
 // From clone to exec takes milliseconds; a host under load takes longer.
 constexpr absl::Duration kExecPatience = absl::Seconds(10);
 
-constexpr int64_t kFileHeadroomBytes = int64_t{64} << 20;
+// Of a QEMU that has no file to write.
+constexpr int64_t kLeastFileBytes = int64_t{1} << 20;
 
 constexpr int kConsoleBufferBytes = 512 * 1024;
 
@@ -43,18 +44,17 @@ const LaunchStepInfo& InfoOf(LaunchStep step) {
                                        kLaunchStepCount - 1)];
 }
 
-// How large any file of `plan`'s QEMU has reason to get. 0: nobody knows, for
-// that is written in a header, and root reads no images.
+// How large any file of `plan`'s QEMU has reason to get. The limit is one for
+// all of a process's files: the largest counts.
 int64_t MaxFileBytes(const LaunchPlan& plan) {
+  int64_t most = kLeastFileBytes;
   for (const PlannedImage& image : plan.images) {
-    if (image.writable) return 0;
+    most = std::max(most, image.max_bytes);
   }
-  // What a qcow2 image has beside its clusters, and with room for a snapshot.
-  int64_t most = 0;
   for (const PlannedOverlay& overlay : plan.overlays) {
-    most = std::max(most, 2 * overlay.virtual_bytes);
+    most = std::max(most, MaxOverlayFileBytes(overlay.virtual_bytes));
   }
-  return kFileHeadroomBytes + most + plan.limits.memory_bytes;
+  return most;
 }
 
 }  // namespace
@@ -151,6 +151,17 @@ absl::Status LaunchAttempt::Check() {
                  absl::StrCat("this host has its ", limit,
                               " guests; release one or raise --max-guests"))
         .With("max_guests", absl::StrCat(limit));
+  }
+  const int64_t most = launcher_.config_.max_file_bytes;
+  if (MaxFileBytes(plan_) > most) {
+    return Error(absl::StatusCode::kPermissionDenied, reason::kLauncherRefused,
+                 absl::StrCat("a disk of guest '", plan_.guest,
+                              "' may get as large as ", MaxFileBytes(plan_),
+                              " bytes, and this host permits ", most,
+                              "; take a smaller one or raise the launcher's "
+                              "flag --max-file-bytes"))
+        .With("guest", plan_.guest)
+        .With("max_file_bytes", absl::StrCat(most));
   }
   INNKEEPER_FAILPOINT("launcher.launch.check");
   return absl::OkStatus();

@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "agent/launch/launch_plan.h"
 #include "agent/launcher/config.h"
 #include "agent/launcher/guest_launcher.h"
 #include "agent/launcher/launcher_server.h"
@@ -56,6 +57,10 @@ ABSL_FLAG(uint32_t, uid_base, 1880000000,
           "First uid of the guests' range; every guest takes two.");
 ABSL_FLAG(uint32_t, uid_count, 65536, "Size of the range.");
 ABSL_FLAG(int, max_guests, 512, "How many guests there may be at a time.");
+ABSL_FLAG(
+    int64_t, max_file_bytes, innkeeper::kMaxImageBytes,
+    "How large a file that a guest writes may get, in bytes. A guest with "
+    "a disk that could get larger is not launched.");
 ABSL_FLAG(std::string, cgroup_parent, "",
           "Control group of the guests, relative to each hierarchy (default "
           "innkeeper-INSTANCE).");
@@ -137,6 +142,7 @@ absl::StatusOr<LauncherConfig> ReadFlags(std::vector<char*> rest) {
   config.uid_base = absl::GetFlag(FLAGS_uid_base);
   config.uid_count = absl::GetFlag(FLAGS_uid_count);
   config.max_guests = absl::GetFlag(FLAGS_max_guests);
+  config.max_file_bytes = absl::GetFlag(FLAGS_max_file_bytes);
   config.cgroup_parent = absl::GetFlag(FLAGS_cgroup_parent);
   SetDefaults(config);
   RETURN_IF_ERROR(CheckConfig(config));

@@ -71,6 +71,12 @@ EmptyQcow2 MakeEmptyQcow2(int64_t virtual_bytes) {
   return {out, clusters * kCluster};
 }
 
+int64_t MaxOverlayFileBytes(int64_t virtual_bytes) {
+  // Each cluster has 8 bytes in a level 2 table and 2 of reference count: an
+  // 8192nd and a 32768th. Tables of those, and clusters begun, are the rest.
+  return virtual_bytes + virtual_bytes / 4096 + 32 * kCluster;
+}
+
 absl::StatusOr<UniqueFd> MakeOverlay(const std::string& directory,
                                      int64_t virtual_bytes) {
   UniqueFd fd(

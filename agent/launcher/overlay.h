@@ -18,6 +18,10 @@ struct EmptyQcow2 {
 };
 EmptyQcow2 MakeEmptyQcow2(int64_t virtual_bytes);
 
+// How large the file of such an image gets when every cluster of it is written:
+// its data, its tables and a rest.
+int64_t MaxOverlayFileBytes(int64_t virtual_bytes);
+
 // An empty qcow2 image in a file of `directory` that has no name and goes when
 // its descriptor is closed. Open for reading and writing.
 absl::StatusOr<UniqueFd> MakeOverlay(const std::string& directory,

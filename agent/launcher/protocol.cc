@@ -97,6 +97,7 @@ std::string EncodePlan(const LaunchPlan& plan) {
     out.String(image.pool);
     out.String(image.name);
     out.Bool(image.writable);
+    out.I64(image.max_bytes);
   }
   out.U32(static_cast<uint32_t>(plan.overlays.size()));
   for (const PlannedOverlay& overlay : plan.overlays) {
@@ -133,6 +134,7 @@ absl::StatusOr<LaunchPlan> DecodePlan(absl::string_view payload) {
     image.pool = in.String(kMaxShortBytes);
     image.name = in.String(kMaxShortBytes);
     image.writable = in.Bool();
+    image.max_bytes = in.I64();
   }
   plan.overlays.resize(in.Count(kMaxOverlays));
   for (PlannedOverlay& overlay : plan.overlays) {

@@ -26,7 +26,7 @@ LaunchPlan Plan() {
   plan.spec_digest = "d";
   plan.manifest = std::string("\0\xff", 2);
   plan.argv = {"/qemu", "", "-x"};
-  plan.images = {{"p", "n", true}, {"p", "m", false}};
+  plan.images = {{"p", "n", true, int64_t{5} << 40}, {"p", "m", false}};
   plan.overlays = {{1 << 20}};
   plan.fds = {{63, FdKind::kOverlay, 0}, {3, FdKind::kImage, 1}};
   plan.ram_bytes = int64_t{1} << 40;
@@ -45,6 +45,7 @@ TEST(ProtocolTest, PlanComesBackWhole) {
   EXPECT_EQ(plan->manifest, Plan().manifest);
   EXPECT_EQ(plan->argv, Plan().argv);
   EXPECT_EQ(plan->ram_bytes, int64_t{1} << 40);
+  EXPECT_EQ(plan->images[0].max_bytes, int64_t{5} << 40);
   EXPECT_EQ(plan->fds[0].number, 63);
   EXPECT_TRUE(plan->kvm);
 }

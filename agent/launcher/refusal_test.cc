@@ -108,7 +108,7 @@ TEST_F(RefusalTest, FileUnderALeaseDoesNotHoldTheLauncherUp) {
 TEST_F(RefusalTest, LaunchWithABadImageNamesItAndLeavesNothing) {
   LaunchPlan plan = harness_.FakePlan("bad", {"sleep"});
   fs::create_symlink("/etc/shadow", harness_.pool_dir() + "/link");
-  plan.images = {{"disks", "link", true}};
+  plan.images = {{"disks", "link", true, 1 << 20}};
   plan.fds.push_back({7, FdKind::kImage, 0});
 
   EXPECT_THAT(harness_.Launch(plan),

@@ -1,6 +1,7 @@
 #include "agent/launcher/rlimits.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -66,6 +67,9 @@ absl::Status LimitGuest(int64_t processes) {
 }
 
 absl::Status LimitQemu(int64_t file_bytes) {
+  if (signal(SIGXFSZ, SIG_IGN) == SIG_ERR) {
+    return ErrnoError(errno, "ignore SIGXFSZ");
+  }
   return Lower(RLIMIT_FSIZE, static_cast<rlim_t>(file_bytes));
 }
 

@@ -27,7 +27,8 @@ absl::Status ForbidCores();
 absl::Status LimitGuest(int64_t processes);
 
 // Bounds each file that QEMU writes, so that a broken-out one cannot fill the
-// host's disk through an overlay.
+// host's disk through its images. A write beyond fails with EFBIG, for which
+// the signal that would end QEMU is ignored, also after exec.
 absl::Status LimitQemu(int64_t file_bytes);
 
 // Bounds each file that the keeper writes, should it be turned against us.

@@ -56,11 +56,11 @@ std::vector<int> VersionOf(absl::string_view type) {
 class Builder {
  public:
   Builder(const GuestRecord& record, const QemuTarget& target,
-          const std::vector<int64_t>& virtual_bytes)
+          const std::vector<DiskSize>& sizes)
       : record_(record),
         spec_(record.spec),
         target_(target),
-        virtual_bytes_(virtual_bytes),
+        sizes_(sizes),
         q35_(record.spec.machine == Machine::kQ35) {}
 
   CommandLine Build() {
@@ -89,8 +89,10 @@ class Builder {
     line_.fds.push_back({number, kind, index});
     return number;
   }
-  int AddImage(const VolumeName& volume, bool writable) {
-    line_.images.push_back({volume.pool, volume.volume, writable});
+  // `max_bytes`: 0 for an image that is not writable.
+  int AddImage(const VolumeName& volume, int64_t max_bytes) {
+    line_.images.push_back(
+        {volume.pool, volume.volume, max_bytes > 0, max_bytes});
     return AddFd(FdKind::kImage, static_cast<int>(line_.images.size()) - 1);
   }
 
@@ -144,11 +146,10 @@ class Builder {
   // the name is opened anew, so the file's mode must let the guest's uid read.
   void AddKernel() {
     if (!spec_.kernel.has_value()) return;
-    Add("-kernel",
-        absl::StrCat("/proc/self/fd/", AddImage(*spec_.kernel, false)));
+    Add("-kernel", absl::StrCat("/proc/self/fd/", AddImage(*spec_.kernel, 0)));
     if (spec_.initrd.has_value()) {
       Add("-initrd",
-          absl::StrCat("/proc/self/fd/", AddImage(*spec_.initrd, false)));
+          absl::StrCat("/proc/self/fd/", AddImage(*spec_.initrd, 0)));
     }
     std::string append = spec_.kernel_command_line;
     // A microvm without KVM's clock has nothing to measure the TSC against, and
@@ -216,12 +217,13 @@ class Builder {
     const bool writable = disk.mode == DiskMode::kReadWrite;
     const std::string top = absl::StrCat("disk", index);
     const std::string base = ephemeral ? absl::StrCat(top, "-base") : top;
-    AddFile(absl::StrCat(base, "-file"), AddImage(disk.volume, writable),
+    AddFile(absl::StrCat(base, "-file"),
+            AddImage(disk.volume, writable ? sizes_[index].max_file_bytes : 0),
             !writable);
     AddFormat(base, disk.format, absl::StrCat(base, "-file"), !writable,
               nullptr);
     if (ephemeral) {
-      const int64_t bytes = virtual_bytes_[index];
+      const int64_t bytes = sizes_[index].virtual_bytes;
       line_.overlays.push_back({(bytes + kSector - 1) / kSector * kSector});
       const int overlay =
           AddFd(FdKind::kOverlay, static_cast<int>(line_.overlays.size()) - 1);
@@ -239,7 +241,7 @@ class Builder {
   const GuestRecord& record_;
   const GuestSpec& spec_;
   const QemuTarget& target_;
-  const std::vector<int64_t>& virtual_bytes_;
+  const std::vector<DiskSize>& sizes_;
   const bool q35_;
   int sets_ = 0;
   CommandLine line_;
@@ -249,7 +251,7 @@ class Builder {
 
 absl::StatusOr<CommandLine> BuildCommandLine(
     const GuestRecord& record, const QemuTarget& target,
-    const std::vector<int64_t>& virtual_bytes) {
+    const std::vector<DiskSize>& sizes) {
   if (!IsGuestId(record.id)) return Invalid("the guest's id is not valid");
   if (!IsUuid(record.uid)) return Invalid("the guest's uid is no UUID");
   // The resolved type obeys the grammar of an asked one.
@@ -258,15 +260,19 @@ absl::StatusOr<CommandLine> BuildCommandLine(
   RETURN_IF_ERROR(ValidateGuestSpec(resolved, "spec"));
   if (target.machine_type.empty()) return Invalid("no machine type is chosen");
   if (target.accel == Accel::kAuto) return Invalid("no accel is chosen");
-  if (virtual_bytes.size() != record.spec.disks.size()) {
+  if (sizes.size() != record.spec.disks.size()) {
     return Invalid("each disk needs its size");
   }
-  for (const int64_t bytes : virtual_bytes) {
-    if (bytes < 0 || bytes > kMaxOverlayBytes) {
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    const bool writable = record.spec.disks[i].mode == DiskMode::kReadWrite;
+    if (sizes[i].virtual_bytes < 0 ||
+        sizes[i].virtual_bytes > kMaxOverlayBytes ||
+        sizes[i].max_file_bytes < (writable ? 1 : 0) ||
+        sizes[i].max_file_bytes > kMaxImageBytes) {
       return Invalid("a disk's size is out of bounds");
     }
   }
-  return Builder(record, target, virtual_bytes).Build();
+  return Builder(record, target, sizes).Build();
 }
 
 std::string DefaultMachineType(const std::vector<std::string>& supported) {

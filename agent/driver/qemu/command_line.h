@@ -26,6 +26,12 @@ struct QemuTarget {
   Accel accel = Accel::kTcg;  // kKvm or kTcg.
 };
 
+// What was found out about one disk's image.
+struct DiskSize {
+  int64_t virtual_bytes = 0;   // As the guest sees it.
+  int64_t max_file_bytes = 0;  // MaxFileBytes() of agent/image/file_bound.h.
+};
+
 // The parts of a LaunchPlan of the same names.
 struct CommandLine {
   std::vector<std::string> argv;
@@ -35,13 +41,14 @@ struct CommandLine {
 };
 
 // QEMU for `record` (its id, uid and spec), stopped before the guest's first
-// instruction: the agent sends `cont`. `virtual_bytes` has the size of each of
-// the spec's disks, of which those of ephemeral ones are used.
+// instruction: the agent sends `cont`. `sizes` has one for each of the spec's
+// disks: an ephemeral one gets an overlay of the same size, and a writable one
+// its bound.
 //
 // INVALID_ARGUMENT if the record is not valid: then no argument was made of it.
 absl::StatusOr<CommandLine> BuildCommandLine(
     const GuestRecord& record, const QemuTarget& target,
-    const std::vector<int64_t>& virtual_bytes);
+    const std::vector<DiskSize>& sizes);
 
 // The newest versioned q35 ("pc-q35-7.2") of `supported`, the names that QEMU
 // tells in query-machines; empty if there is none.

@@ -229,7 +229,7 @@ class CommandLineLiveTest : public testing::TestWithParam<Machine> {
         record,
         {kQemu, GetParam() == Machine::kQ35 ? "pc-q35-7.2" : "microvm",
          Accel::kTcg},
-        std::vector<int64_t>(record.spec.disks.size(), 1 << 20));
+        std::vector<DiskSize>(record.spec.disks.size(), {1 << 20, 1 << 20}));
     EXPECT_THAT(line, IsOk());
     line_ = *line;
     ram_bytes_ = record.spec.memory_bytes;

@@ -36,9 +36,9 @@ GuestRecord Record() {
   return record;
 }
 
-const std::vector<int64_t>& Sizes() {
-  static const auto* const sizes =
-      new std::vector<int64_t>{1 << 30, 1 << 20, 1 << 20};
+const std::vector<DiskSize>& Sizes() {
+  static const auto* const sizes = new std::vector<DiskSize>{
+      {1 << 30, 2 << 20}, {1 << 20, 1 << 20}, {1 << 20, 1 << 20}};
   return *sizes;
 }
 
@@ -57,7 +57,9 @@ std::string AsText(const CommandLine& line) {
   }
   for (const PlannedImage& image : line.images) {
     absl::StrAppend(&text, "image ", image.pool, "/", image.name,
-                    image.writable ? " rw" : " ro", "\n");
+                    image.writable ? absl::StrCat(" rw to ", image.max_bytes)
+                                   : std::string(" ro"),
+                    "\n");
   }
   for (const PlannedOverlay& overlay : line.overlays) {
     absl::StrAppend(&text, "overlay ", overlay.virtual_bytes, "\n");

@@ -1,5 +1,6 @@
 #include "agent/driver/qemu/launch_planner.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "agent/driver/qemu/command_line.h"
 #include "agent/guest/volume_name.h"
+#include "agent/image/file_bound.h"
 #include "agent/image/header_parser.h"
 #include "base/error.h"
 #include "base/reason.h"
@@ -50,7 +52,7 @@ struct LaunchPlanner::Work {
   Completion<PlannedLaunch> done;
   std::vector<Volume> volumes;
   size_t next = 0;
-  std::vector<int64_t> virtual_bytes;
+  std::vector<DiskSize> sizes;
   std::vector<absl::Status> faults;
   PlannedLaunch result;
 };
@@ -123,27 +125,34 @@ void LaunchPlanner::OpenNext(const std::shared_ptr<Work>& work) {
       [this, work, volume](absl::StatusOr<UniqueFd> opened) {
         ++work->next;
         if (!opened.ok()) {
-          // No launcher is no fault of the volume.
-          if (absl::IsUnavailable(opened.status())) {
+          // No launcher, or a silent one, is no fault of the volume.
+          if (absl::IsUnavailable(opened.status()) ||
+              absl::IsDeadlineExceeded(opened.status())) {
             return work->done(opened.status());
           }
           work->faults.push_back(opened.status());
-          if (volume.disk != nullptr) work->virtual_bytes.push_back(0);
+          if (volume.disk != nullptr) work->sizes.emplace_back();
           return OpenNext(work);
         }
         if (volume.disk == nullptr) return OpenNext(work);
         auto fd = std::make_shared<UniqueFd>(*std::move(opened));
-        const absl::Status submitted = parts_.executor->Submit([this, work,
-                                                                volume, fd] {
-          absl::StatusOr<ImageInfo> info = ReadImageInfo(
-              fd->get(), volume.disk->format, volume.name.ToString());
-          fd->reset();
-          parts_.loop->Post([this, work, info = std::move(info)] {
-            work->virtual_bytes.push_back(info.ok() ? info->virtual_bytes : 0);
-            if (!info.ok()) work->faults.push_back(info.status());
-            OpenNext(work);
-          });
-        });
+        const absl::Status submitted =
+            parts_.executor->Submit([this, work, volume, fd] {
+              absl::StatusOr<ImageInfo> info = ReadImageInfo(
+                  fd->get(), volume.disk->format, volume.name.ToString());
+              fd->reset();
+              parts_.loop->Post([this, work, info = std::move(info)] {
+                work->sizes.emplace_back();
+                if (info.ok()) {
+                  work->sizes.back() = {
+                      info->virtual_bytes,
+                      std::min(MaxFileBytes(*info), kMaxImageBytes)};
+                } else {
+                  work->faults.push_back(info.status());
+                }
+                OpenNext(work);
+              });
+            });
         if (!submitted.ok()) work->done(submitted);
       });
 }
@@ -169,7 +178,7 @@ void LaunchPlanner::Finish(const std::shared_ptr<Work>& work) {
   target.machine_type = work->result.machine_type;
   target.accel = work->result.accel;
   absl::StatusOr<CommandLine> line =
-      BuildCommandLine(work->guest, target, work->virtual_bytes);
+      BuildCommandLine(work->guest, target, work->sizes);
   if (!line.ok()) return work->done(line.status());
   const GuestSpec& spec = work->guest.spec;
   LaunchPlan& plan = work->result.plan;

@@ -50,7 +50,9 @@ class LaunchPlanner {
 
   // FAILED_PRECONDITION with every violation: ACCELERATION_UNAVAILABLE,
   // MACHINE_TYPE_UNSUPPORTED, VOLUME_NOT_FOUND, POOL_NOT_FOUND,
-  // IMAGE_UNSUPPORTED. `done` runs on the loop.
+  // IMAGE_UNSUPPORTED. UNAVAILABLE or DEADLINE_EXCEEDED if the launcher does
+  // not answer, RESOURCE_EXHAUSTED if nobody is free to read an image. `done`
+  // runs on the loop.
   void Plan(const GuestRecord& guest, Completion<PlannedLaunch> done);
 
  private:

@@ -5,8 +5,9 @@
 //   abort            dies of SIGABRT, which a pid 1 would survive
 //   flood FD BYTES   writes BYTES to FD in lines that are counted, then sleeps
 //   echo FD          writes back what it reads from FD
-//   keys             looks for the key of the test, as probe
-//   probe            tries what a broken-out guest would; one line for each
+//   grow FD BYTES    tries to make the file behind FD larger than BYTES, as
+//   probe keys             looks for the key of the test, as probe probe tries
+//   what a broken-out guest would; one line for each
 //                    attempt, "NAME refused" or "NAME ALLOWED", on output
 #include <errno.h>
 #include <fcntl.h>
@@ -102,6 +103,21 @@ int Probe() {
   return 0;
 }
 
+int Grow(int fd, off_t bytes) {
+  printf("write_within %s\n",
+         pwrite(fd, "x", 1, bytes - 1) == 1 ? "works" : "BROKEN");
+  Say("write_beyond", pwrite(fd, "x", 1, bytes) >= 0);
+  printf("write_beyond says %s\n", errno == EFBIG ? "EFBIG" : "another error");
+  Say("truncate_beyond", ftruncate(fd, bytes + 1) == 0);
+  Say("allocate_beyond", fallocate(fd, 0, bytes, 1) == 0);
+  rlimit limit = {static_cast<rlim_t>(bytes) + 1,
+                  static_cast<rlim_t>(bytes) + 1};
+  Say("raise_limit", setrlimit(RLIMIT_FSIZE, &limit) == 0);
+  printf("grow done\n");
+  fflush(stdout);
+  return 0;
+}
+
 int LookForKey() {
   Say("session_key",
       syscall(SYS_keyctl, KEYCTL_SEARCH, KEY_SPEC_SESSION_KEYRING, "user",
@@ -149,6 +165,7 @@ int main(int argc, char** argv) {
   if (strcmp(verb, "abort") == 0) abort();
   if (strcmp(verb, "flood") == 0) Flood(atoi(argv[2]), atol(argv[3]));
   if (strcmp(verb, "echo") == 0) Echo(atoi(argv[2]));
+  if (strcmp(verb, "grow") == 0) return Grow(atoi(argv[2]), atol(argv[3]));
   if (strcmp(verb, "probe") == 0) return Probe();
   if (strcmp(verb, "keys") == 0) return LookForKey();
   Sleep();
