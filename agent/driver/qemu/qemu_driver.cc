@@ -31,12 +31,6 @@
 namespace innkeeper {
 namespace {
 
-// From the start of the process to the first answer of its monitor. A busy host
-// may need seconds; one that needs longer has another problem.
-constexpr absl::Duration kHandshakeTimeout = absl::Seconds(30);
-constexpr absl::Duration kAdoptTimeout = absl::Seconds(5);
-constexpr absl::Duration kCommandTimeout = absl::Seconds(5);
-
 // What QEMU writes when it could not try out its locks and goes on without.
 constexpr absl::string_view kLockingOff = "OFD lock probing";
 
@@ -81,11 +75,15 @@ absl::Status ExitedEarly(const GuestRecord& guest, const GuestExit& exit,
   if (absl::StrContains(error_text, kLocked)) {
     return ImageInUse(guest, error_text);
   }
-  return Error(absl::StatusCode::kFailedPrecondition, reason::kGuestExited,
-               absl::StrCat(
-                   "QEMU of guest '", guest.id, "' ended at once (",
-                   exit.kind == ExitKind::kSignaled ? "signal " : "status ",
-                   exit.value, ")", error_text.empty() ? "" : ": ", error_text))
+  std::string how = "and left no word";
+  if (exit.kind == ExitKind::kExited) how = absl::StrCat("status ", exit.value);
+  if (exit.kind == ExitKind::kSignaled) {
+    how = absl::StrCat("signal ", exit.value);
+  }
+  return Error(
+             absl::StatusCode::kFailedPrecondition, reason::kGuestExited,
+             absl::StrCat("QEMU of guest '", guest.id, "' ended at once (", how,
+                          ")", error_text.empty() ? "" : ": ", error_text))
       .With("guest", guest.id)
       .With("error_text", error_text);
 }
@@ -209,19 +207,20 @@ void QemuDriver::Handshake(const PendingPtr& pending,
     guests_.erase(id);
     sink_->OnExit(id, exit, error_text);
   };
-  pending->guest =
-      QemuGuest::Start(parts_.loop, id, DirectoryOf(id), process,
-                       std::move(launched->pidfd), std::move(handlers));
+  pending->guest = QemuGuest::Start(parts_.loop, id, DirectoryOf(id), process,
+                                    std::move(launched->pidfd),
+                                    std::move(handlers), parts_.timings);
   // Whatever QEMU does instead of answering, a launch ends.
-  pending->timer = parts_.loop->After(2 * kHandshakeTimeout, [this, pending] {
-    Fail(pending,
-         Error(absl::StatusCode::kDeadlineExceeded, reason::kGuestUnresponsive,
-               absl::StrCat("QEMU of guest '", pending->record.id,
-                            "' did not answer in time"))
-             .With("guest", pending->record.id)
-             .Build());
-  });
-  pending->guest->Connect(kHandshakeTimeout,
+  pending->timer =
+      parts_.loop->After(2 * parts_.timings.handshake, [this, pending] {
+        Fail(pending, Error(absl::StatusCode::kDeadlineExceeded,
+                            reason::kGuestUnresponsive,
+                            absl::StrCat("QEMU of guest '", pending->record.id,
+                                         "' did not answer in time"))
+                          .With("guest", pending->record.id)
+                          .Build());
+      });
+  pending->guest->Connect(parts_.timings.handshake,
                           [this, pending](absl::StatusOr<std::string> state) {
                             LetRun(pending, std::move(state));
                           });
@@ -231,12 +230,7 @@ void QemuDriver::LetRun(const PendingPtr& pending,
                         absl::StatusOr<std::string> state) {
   INNKEEPER_FAILPOINT("agent.driver.handshake");
   if (pending->failed) return;
-  if (!state.ok()) {
-    // A process that has just ended says more than its silent monitor: its
-    // exit is on the way.
-    if (DetailsOf(state.status()).reason == reason::kMonitorClosed) return;
-    return Fail(pending, state.status());
-  }
+  if (!state.ok()) return FailUnlessExited(pending, state.status());
   const std::string error_text = ReadErrorText(DirectoryOf(pending->record.id));
   if (absl::StrContains(error_text, kLockingOff)) {
     return Fail(
@@ -250,12 +244,11 @@ void QemuDriver::LetRun(const PendingPtr& pending,
     return Succeed(pending, RunState::kPaused);
   }
   pending->guest->Execute(
-      "cont", nullptr, kHandshakeTimeout,
+      "cont", nullptr, parts_.timings.handshake,
       [this, pending](absl::StatusOr<nlohmann::json> result) {
         if (pending->failed) return;
         if (result.ok()) return Succeed(pending, RunState::kRunning);
-        if (DetailsOf(result.status()).reason == reason::kMonitorClosed) return;
-        Fail(pending, result.status());
+        FailUnlessExited(pending, result.status());
       });
 }
 
@@ -265,6 +258,19 @@ void QemuDriver::Succeed(const PendingPtr& pending, RunState state) {
   guests_[pending->record.id] = pending->guest;
   pending_.erase(pending->record.id);
   pending->done(std::move(pending->result));
+}
+
+void QemuDriver::FailUnlessExited(const PendingPtr& pending,
+                                  absl::Status status) {
+  if (DetailsOf(status).reason != reason::kMonitorClosed) {
+    return Fail(pending, std::move(status));
+  }
+  // A process that has just ended says more than its silent monitor: its exit
+  // is on the way.
+  parts_.loop->Cancel(pending->timer);
+  pending->timer =
+      parts_.loop->After(parts_.timings.hung_up,
+                         [this, pending, status] { Fail(pending, status); });
 }
 
 void QemuDriver::Fail(const PendingPtr& pending, absl::Status status) {
@@ -361,7 +367,7 @@ void QemuDriver::Adopt(const GuestRecord& guest, bool let_run,
   };
   std::shared_ptr<QemuGuest> adopted =
       QemuGuest::Start(parts_.loop, id, DirectoryOf(id), process,
-                       *std::move(pidfd), std::move(handlers));
+                       *std::move(pidfd), std::move(handlers), parts_.timings);
   guests_[id] = adopted;
   auto answer = std::make_shared<Completion<DriverGuest>>(std::move(done));
   DriverGuest result;
@@ -370,8 +376,9 @@ void QemuDriver::Adopt(const GuestRecord& guest, bool let_run,
   result.accel = guest.accel_used;
   result.accel_reason = guest.accel_reason;
   adopted->Connect(
-      kAdoptTimeout, [adopted, let_run, answer,
-                      result](absl::StatusOr<std::string> state) mutable {
+      parts_.timings.adopt,
+      [adopted, let_run, answer, timeout = parts_.timings.command,
+       result](absl::StatusOr<std::string> state) mutable {
         if (!state.ok()) {
           result.responsive = false;
           result.run_state = RunState::kRunning;
@@ -385,7 +392,7 @@ void QemuDriver::Adopt(const GuestRecord& guest, bool let_run,
           return (*answer)(std::move(result));
         }
         adopted->Execute(
-            "cont", nullptr, kCommandTimeout,
+            "cont", nullptr, timeout,
             [answer, result](absl::StatusOr<nlohmann::json> continued) mutable {
               result.responsive = continued.ok();
               result.run_state = RunState::kRunning;
@@ -404,7 +411,7 @@ void QemuDriver::Command(absl::string_view guest, absl::string_view command,
         });
   }
   found->second->Execute(
-      command, nullptr, kCommandTimeout,
+      command, nullptr, parts_.timings.command,
       [done = std::move(done)](absl::StatusOr<nlohmann::json> result) mutable {
         done(result.status());
       });
@@ -427,17 +434,20 @@ void QemuDriver::Reset(absl::string_view guest, StatusCompletion done) {
 }
 
 void QemuDriver::Kill(absl::string_view guest, StatusCompletion done) {
-  // The keeper dies with its QEMU and writes no record.
-  const auto running = guests_.find(guest);
-  if (running != guests_.end()) running->second->ExpectNoExitRecord();
-  parts_.spawner->Kill(guest,
-                       [done = std::move(done)](absl::Status status) mutable {
-                         // Not there any more, or not there yet: its launch
-                         // sees the cancellation.
-                         if (absl::IsNotFound(status))
-                           status = absl::OkStatus();
-                         done(std::move(status));
-                       });
+  std::shared_ptr<QemuGuest> killed;
+  const auto found = guests_.find(guest);
+  const auto pending = pending_.find(guest);
+  if (found != guests_.end()) killed = found->second;
+  if (pending != pending_.end()) killed = pending->second->guest;
+  if (killed != nullptr) killed->ExpectExitRecord(false);
+  parts_.spawner->Kill(
+      guest, [killed, done = std::move(done)](absl::Status status) mutable {
+        // Not there any more, or not there yet: its launch sees the
+        // cancellation.
+        if (absl::IsNotFound(status)) status = absl::OkStatus();
+        if (!status.ok() && killed != nullptr) killed->ExpectExitRecord(true);
+        done(std::move(status));
+      });
 }
 
 void QemuDriver::Remove(absl::string_view guest, StatusCompletion done) {

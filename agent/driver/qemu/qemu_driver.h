@@ -13,6 +13,7 @@
 #include "agent/driver/guest_driver.h"
 #include "agent/driver/qemu/launch_planner.h"
 #include "agent/driver/qemu/qemu_guest.h"
+#include "agent/driver/qemu/qemu_timings.h"
 #include "agent/launch/spawner.h"
 #include "base/completion.h"
 #include "base/event_loop.h"
@@ -29,6 +30,7 @@ class QemuDriver final : public GuestDriver {
     LaunchPlanner* planner;
     std::string guests_directory;  // Each guest's is beneath it, by its id.
     std::string boot_id;
+    QemuTimings timings = QemuTimings();
   };
 
   explicit QemuDriver(Parts parts) : parts_(std::move(parts)) {}
@@ -59,6 +61,8 @@ class QemuDriver final : public GuestDriver {
   void Handshake(const PendingPtr& pending, absl::StatusOr<Launched> launched);
   void LetRun(const PendingPtr& pending, absl::StatusOr<std::string> state);
   void Succeed(const PendingPtr& pending, RunState state);
+  // As Fail, unless the process turns out to have ended, which says more.
+  void FailUnlessExited(const PendingPtr& pending, absl::Status status);
   void Fail(const PendingPtr& pending, absl::Status status);
   QemuGuest::Handlers MakeHandlers(const std::string& id);
   void Command(absl::string_view guest, absl::string_view command,

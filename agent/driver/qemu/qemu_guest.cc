@@ -23,12 +23,7 @@
 namespace innkeeper {
 namespace {
 
-// The keeper writes its record as soon as it has reaped QEMU.
-constexpr absl::Duration kExitRecordWait = absl::Seconds(2);
 constexpr absl::Duration kExitRecordPoll = absl::Milliseconds(2);
-constexpr absl::Duration kRedialDelay = absl::Seconds(1);
-constexpr absl::Duration kProbeDelay = absl::Seconds(2);
-constexpr absl::Duration kProbeTimeout = absl::Seconds(2);
 
 absl::Status NotConnected(absl::string_view id) {
   return Error(absl::StatusCode::kUnavailable, reason::kMonitorClosed,
@@ -43,15 +38,23 @@ bool KeeperLives(const GuestProcess& process) {
   return kill(static_cast<pid_t>(process.keeper_pid), 0) == 0 || errno != ESRCH;
 }
 
+void AnswerOnce(Completion<std::string>& answer,
+                absl::StatusOr<std::string> state) {
+  if (!answer) return;
+  auto once = std::exchange(answer, nullptr);
+  once(std::move(state));
+}
+
 }  // namespace
 
 std::shared_ptr<QemuGuest> QemuGuest::Start(EventLoop* loop, std::string id,
                                             std::string directory,
                                             GuestProcess process,
-                                            UniqueFd pidfd, Handlers handlers) {
-  std::shared_ptr<QemuGuest> guest(
-      new QemuGuest(loop, std::move(id), std::move(directory),
-                    std::move(process), std::move(pidfd), std::move(handlers)));
+                                            UniqueFd pidfd, Handlers handlers,
+                                            const QemuTimings& timings) {
+  std::shared_ptr<QemuGuest> guest(new QemuGuest(
+      loop, std::move(id), std::move(directory), std::move(process),
+      std::move(pidfd), std::move(handlers), timings));
   loop->Watch(guest->pidfd_.get(), EPOLLIN,
               [weak = std::weak_ptr<QemuGuest>(guest)](uint32_t) {
                 if (const auto self = weak.lock()) self->OnPidfd();
@@ -60,13 +63,15 @@ std::shared_ptr<QemuGuest> QemuGuest::Start(EventLoop* loop, std::string id,
 }
 
 QemuGuest::QemuGuest(EventLoop* loop, std::string id, std::string directory,
-                     GuestProcess process, UniqueFd pidfd, Handlers handlers)
+                     GuestProcess process, UniqueFd pidfd, Handlers handlers,
+                     const QemuTimings& timings)
     : loop_(loop),
       id_(std::move(id)),
       directory_(std::move(directory)),
       process_(std::move(process)),
       pidfd_(std::move(pidfd)),
-      handlers_(std::move(handlers)) {}
+      handlers_(std::move(handlers)),
+      timings_(timings) {}
 
 void QemuGuest::Close() {
   if (closed_) return;
@@ -77,6 +82,7 @@ void QemuGuest::Close() {
   loop_->Cancel(probe_);
   handlers_ = {};
   session_.reset();
+  dialing_.reset();
 }
 
 void QemuGuest::OnPidfd() {
@@ -84,7 +90,10 @@ void QemuGuest::OnPidfd() {
   loop_->Unwatch(pidfd_.get());
   pidfd_.reset();
   session_.reset();
-  ReadExit(absl::Now() + kExitRecordWait);
+  if (const DialAnswer dialing = std::exchange(dialing_, nullptr)) {
+    AnswerOnce(*dialing, NotConnected(id_));
+  }
+  ReadExit(absl::Now() + timings_.exit_record);
 }
 
 void QemuGuest::ReadExit(absl::Time deadline) {
@@ -114,7 +123,12 @@ void QemuGuest::ReadExit(absl::Time deadline) {
 }
 
 void QemuGuest::Connect(absl::Duration timeout, Completion<std::string> done) {
-  Dial(timeout, std::move(done));
+  Dial(timeout, [self = shared_from_this(), done = std::move(done)](
+                    absl::StatusOr<std::string> state) mutable {
+    // Whoever asked knows it by the answer.
+    if (!state.ok()) self->responsive_ = false;
+    done(std::move(state));
+  });
 }
 
 void QemuGuest::Dial(absl::Duration timeout, Completion<std::string> done) {
@@ -122,34 +136,33 @@ void QemuGuest::Dial(absl::Duration timeout, Completion<std::string> done) {
   peer.pid = process_.pid;
   peer.uid = process_.unix_uid;
   const absl::Time deadline = absl::Now() + timeout;
+  const auto answer =
+      std::make_shared<Completion<std::string>>(std::move(done));
+  dialing_ = answer;
   ConnectMonitor(loop_, absl::StrCat(directory_, "/qmp.sock"), peer, timeout,
-                 [self = shared_from_this(), deadline, done = std::move(done)](
-                     absl::StatusOr<UniqueFd> socket) mutable {
+                 [self = shared_from_this(), deadline,
+                  answer](absl::StatusOr<UniqueFd> socket) {
                    if (self->closed_ || self->exited_) {
-                     return done(NotConnected(self->id_));
+                     return AnswerOnce(*answer, NotConnected(self->id_));
                    }
                    if (!socket.ok()) {
-                     self->SetResponsive(false);
                      self->DialLater();
-                     return done(socket.status());
+                     return AnswerOnce(*answer, socket.status());
                    }
                    self->StartSession(*std::move(socket),
-                                      deadline - absl::Now(), std::move(done));
+                                      deadline - absl::Now(), answer);
                  });
 }
 
 void QemuGuest::StartSession(UniqueFd socket, absl::Duration timeout,
-                             Completion<std::string> done) {
+                             const DialAnswer& answer) {
   const std::weak_ptr<QemuGuest> weak = weak_from_this();
-  auto answer = std::make_shared<Completion<std::string>>(std::move(done));
   QmpSession::Handlers handlers;
   handlers.ready = [weak, answer, timeout](const QmpVersion&) {
     const auto self = weak.lock();
     if (self == nullptr || self->closed_) return;
     self->AskState(timeout, [answer](absl::StatusOr<std::string> state) {
-      if (!*answer) return;
-      auto once = std::exchange(*answer, nullptr);
-      once(std::move(state));
+      AnswerOnce(*answer, std::move(state));
     });
   };
   handlers.event = [weak](const QmpEvent& event) {
@@ -158,10 +171,7 @@ void QemuGuest::StartSession(UniqueFd socket, absl::Duration timeout,
   };
   handlers.closed = [weak, answer](const absl::Status& status) {
     const auto self = weak.lock();
-    if (*answer) {
-      auto once = std::exchange(*answer, nullptr);
-      once(status);
-    }
+    AnswerOnce(*answer, status);
     if (self == nullptr || self->closed_ || self->exited_) return;
     LogWarning("guest.monitor_closed",
                {{"guest", self->id_}, {"error", status.message()}});
@@ -194,9 +204,9 @@ void QemuGuest::AskState(absl::Duration timeout, Completion<std::string> done) {
 
 void QemuGuest::DialLater() {
   loop_->Cancel(redial_);
-  redial_ = loop_->After(kRedialDelay, [self = shared_from_this()] {
+  redial_ = loop_->After(timings_.redial, [self = shared_from_this()] {
     if (self->closed_ || self->exited_) return;
-    self->Dial(kProbeTimeout, [self](absl::StatusOr<std::string> state) {
+    self->Dial(self->timings_.probe, [self](absl::StatusOr<std::string> state) {
       if (state.ok()) self->SetResponsive(true);
       if (!state.ok()) self->SetResponsive(false);
     });
@@ -233,9 +243,9 @@ void QemuGuest::SetResponsive(bool responsive) {
 
 void QemuGuest::ProbeLater() {
   loop_->Cancel(probe_);
-  probe_ = loop_->After(kProbeDelay, [self = shared_from_this()] {
+  probe_ = loop_->After(timings_.probe, [self = shared_from_this()] {
     if (self->closed_ || self->exited_ || self->responsive_) return;
-    self->AskState(kProbeTimeout, [](absl::StatusOr<std::string>) {});
+    self->AskState(self->timings_.probe, [](absl::StatusOr<std::string>) {});
   });
 }
 

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/driver/qemu/qemu_timings.h"
 #include "agent/guest/guest_record.h"
 #include "agent/qmp/event.h"
 #include "agent/qmp/session.h"
@@ -37,22 +38,25 @@ class QemuGuest : public std::enable_shared_from_this<QemuGuest> {
   static std::shared_ptr<QemuGuest> Start(EventLoop* loop, std::string id,
                                           std::string directory,
                                           GuestProcess process, UniqueFd pidfd,
-                                          Handlers handlers);
+                                          Handlers handlers,
+                                          const QemuTimings& timings);
   ~QemuGuest() = default;
 
   // Connects to the monitor and asks for the run state. Answers with it, or
   // within `timeout` with DEADLINE_EXCEEDED (GUEST_UNRESPONSIVE) or UNAVAILABLE
   // (MONITOR_CLOSED); whatever the answer, connecting is tried again for as
-  // long as the process lives.
+  // long as the process lives. An answer that is an error says that the monitor
+  // does not answer: Handlers::responsive tells once it does. If the process
+  // ends meanwhile, the answer comes before Handlers::exit is called.
   void Connect(absl::Duration timeout, Completion<std::string> done);
 
   // As QmpSession::Execute; UNAVAILABLE (MONITOR_CLOSED) while not connected.
   void Execute(absl::string_view command, nlohmann::json arguments,
                absl::Duration timeout, Completion<nlohmann::json> done);
 
-  // Every process of the guest was ended from outside, the keeper too: nobody
-  // will say how QEMU ended.
-  void ExpectNoExitRecord() { expect_record_ = false; }
+  // False while every process of the guest is ended from outside, the keeper
+  // too: nobody will say how QEMU ended.
+  void ExpectExitRecord(bool expected) { expect_record_ = expected; }
 
   // No handler is called any more; the monitor is left to itself.
   void Close();
@@ -62,14 +66,18 @@ class QemuGuest : public std::enable_shared_from_this<QemuGuest> {
   bool exited() const { return exited_; }
 
  private:
+  // Of one connection: null once it was given.
+  using DialAnswer = std::shared_ptr<Completion<std::string>>;
+
   QemuGuest(EventLoop* loop, std::string id, std::string directory,
-            GuestProcess process, UniqueFd pidfd, Handlers handlers);
+            GuestProcess process, UniqueFd pidfd, Handlers handlers,
+            const QemuTimings& timings);
 
   void OnPidfd();
   void ReadExit(absl::Time deadline);
   void Dial(absl::Duration timeout, Completion<std::string> done);
   void StartSession(UniqueFd socket, absl::Duration timeout,
-                    Completion<std::string> done);
+                    const DialAnswer& answer);
   void AskState(absl::Duration timeout, Completion<std::string> done);
   void DialLater();
   void SetResponsive(bool responsive);
@@ -81,7 +89,9 @@ class QemuGuest : public std::enable_shared_from_this<QemuGuest> {
   const GuestProcess process_;
   UniqueFd pidfd_;
   Handlers handlers_;
+  const QemuTimings timings_;
   std::unique_ptr<QmpSession> session_;
+  DialAnswer dialing_;
   bool exited_ = false;
   bool closed_ = false;
   bool responsive_ = true;
