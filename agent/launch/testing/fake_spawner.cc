@@ -67,6 +67,11 @@ void FakeSpawner::Launch(LaunchPlan plan, Completion<Launched> done) {
     launched.pid = next_pid_++;
     launched.keeper_pid = next_pid_++;
     launched.unix_uid = kFirstUid + static_cast<uint32_t>(launched.pid);
+    if (process_.has_value()) {
+      launched.pid = process_->pid;
+      launched.keeper_pid = process_->keeper_pid;
+      launched.unix_uid = process_->unix_uid;
+    }
     launched.unix_gid = launched.unix_uid;
     launched.start_time_ticks = static_cast<uint64_t>(launched.pid) * 100;
     launched.pidfd.reset(ends[0]);
@@ -175,6 +180,12 @@ void FakeSpawner::AddGuest(KnownGuest guest) {
   absl::MutexLock lock(&mutex_);
   const std::string id = guest.guest;
   guests_[id].known = std::move(guest);
+}
+
+void FakeSpawner::SetProcess(int64_t pid, int64_t keeper_pid,
+                             uint32_t unix_uid) {
+  absl::MutexLock lock(&mutex_);
+  process_ = Process{pid, keeper_pid, unix_uid};
 }
 
 void FakeSpawner::Exit(absl::string_view guest) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,9 +24,10 @@
 namespace innkeeper {
 
 // Thread-safe. Plans are checked as the launcher checks them, ids are unique,
-// and Release of an unknown guest is OK. No process is made: pids are invented
-// and `Launched::pidfd` is one end of a socketpair that becomes readable when
-// Exit() or Kill() ends the guest, as a pidfd would.
+// and Release of an unknown guest is OK. No process is made: pids are invented,
+// unless SetProcess() gives them, and `Launched::pidfd` is one end of a
+// socketpair that becomes readable when Exit() or Kill() ends the guest, as a
+// pidfd would.
 class FakeSpawner : public Spawner {
  public:
   enum class Call { kLaunch, kOpenImage, kKill, kRelease, kList };
@@ -48,6 +50,10 @@ class FakeSpawner : public Spawner {
                 absl::string_view content) ABSL_LOCKS_EXCLUDED(mutex_);
   // A guest that was there before the agent was.
   void AddGuest(KnownGuest guest) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Later launches are said to have become this process: whoever asks the
+  // kernel about a monitor is shown the one that listens.
+  void SetProcess(int64_t pid, int64_t keeper_pid, uint32_t unix_uid)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // `guest` ends by itself.
   void Exit(absl::string_view guest) ABSL_LOCKS_EXCLUDED(mutex_);
   // The launcher is lost: every call from now on answers UNAVAILABLE.
@@ -70,6 +76,12 @@ class FakeSpawner : public Spawner {
     UniqueFd life;  // Closed when the guest ends.
   };
 
+  struct Process {
+    int64_t pid;
+    int64_t keeper_pid;
+    uint32_t unix_uid;
+  };
+
   // Counts `call`; the error that it is to answer, if any.
   absl::Status Enter(Call call) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -84,6 +96,7 @@ class FakeSpawner : public Spawner {
   absl::AnyInvocable<void()> disconnect_ ABSL_GUARDED_BY(mutex_);
   bool disconnected_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t next_pid_ ABSL_GUARDED_BY(mutex_) = 1000;
+  std::optional<Process> process_ ABSL_GUARDED_BY(mutex_);
   // Used on the loop only.
   absl::AnyInvocable<void(const LaunchPlan&)> hook_;
 };
