@@ -79,20 +79,31 @@ class GuestDriver {
   // All guests of this driver that the host has something of.
   virtual void Find(Completion<std::vector<FoundGuest>> done) = 0;
 
-  // Takes over a guest whose process outlived the previous agent. NOT_FOUND
-  // (GUEST_EXITED) if the process is gone. With `let_run` processors that are
-  // halted are let run: the launch was cut off before it could.
+  // Takes over a guest whose process outlived the previous agent, and that
+  // Find() has given. NOT_FOUND (GUEST_EXITED) if the process is gone. With
+  // `let_run` processors that never ran are let run, because the launch was cut
+  // off before it could; a guest that was paused stays so. One that does not
+  // answer is adopted all the same: `responsive` is false, and the event sink
+  // is told once it answers.
   virtual void Adopt(const GuestRecord& guest, bool let_run,
                      Completion<DriverGuest> done) = 0;
 
+  // Of this and the next three: NOT_FOUND (GUEST_EXITED) without a process that
+  // was launched or adopted; DEADLINE_EXCEEDED (GUEST_UNRESPONSIVE) if the
+  // guest does not answer, which the event sink is told, too; UNAVAILABLE
+  // (MONITOR_CLOSED) while its monitor is connected to anew. What they change
+  // is told like what the guest does by itself.
+  //
+  // OK without an event if the processors are halted already.
   virtual void Pause(absl::string_view guest, StatusCompletion done) = 0;
+  // OK without an event if they run already.
   virtual void Resume(absl::string_view guest, StatusCompletion done) = 0;
   // Presses the power button. OK says that it was pressed, not that the guest
   // cares: its exit comes through the event sink.
   virtual void PowerDown(absl::string_view guest, StatusCompletion done) = 0;
   virtual void Reset(absl::string_view guest, StatusCompletion done) = 0;
-  // Ends the process whatever it is doing. OK if it has ended already; the exit
-  // comes through the event sink.
+  // Ends the process whatever it is doing. OK if it has ended already or there
+  // is none; the exit, by SIGKILL, comes through the event sink.
   virtual void Kill(absl::string_view guest, StatusCompletion done) = 0;
 
   // Frees all that the host has of a guest; kills its process if there is one,

@@ -3,10 +3,13 @@
 #define INNKEEPER_AGENT_DRIVER_TESTING_FAKE_DRIVER_H_
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/driver/guest_driver.h"
 #include "base/completion.h"
@@ -14,8 +17,9 @@
 
 namespace innkeeper {
 
-// Used on its event loop only. It stands for the host: a second supervisor
-// given the same one finds the guests that the first one left.
+// Used on its event loop only. It keeps what driver_conformance asks of a
+// driver. It stands for the host: whoever calls SetEventSink() is a new agent,
+// which finds the guests that the one before it left. The host has no KVM.
 class FakeDriver final : public GuestDriver {
  public:
   explicit FakeDriver(EventLoop* loop) : loop_(loop) {}
@@ -31,14 +35,20 @@ class FakeDriver final : public GuestDriver {
   // The power button works at once, or is ignored.
   void IgnorePowerButton() { power_button_ = false; }
 
-  // What a guest does by itself.
+  // What a guest does by itself. It leaves word of its exit.
   void Exit(absl::string_view guest, ExitKind kind, int32_t value);
   void SetRunState(absl::string_view guest, RunState state);
+  // Its monitor stops answering: commands are given up at once, and it is told.
+  // Killing it works.
+  void Hang(absl::string_view guest);
+  void Unhang(absl::string_view guest);
 
   bool HasProcess(absl::string_view guest) const;
+  // The guests that the host has something of.
+  std::vector<std::string> guests() const;
   int launches() const { return launches_; }
 
-  void SetEventSink(GuestEventSink* sink) override { sink_ = sink; }
+  void SetEventSink(GuestEventSink* sink) override;
   void Explain(const GuestRecord& guest,
                Completion<LaunchExplanation> done) override;
   void Launch(const GuestRecord& guest, Completion<DriverGuest> done) override;
@@ -59,10 +69,29 @@ class FakeDriver final : public GuestDriver {
     GuestRecord record;
     DriverGuest state;
     bool running = true;
-    GuestExit exit;
+    // Launched or adopted by the present agent, or found by it.
+    bool attached = true;
+    bool found = true;
+    bool has_run = false;
+    bool hung = false;
+    std::optional<GuestExit> exit;  // Unless nobody left word.
   };
 
   absl::Status FaultOf(const std::string& verb);
+  // The process that `verb` is for, or why there is none that answers.
+  absl::StatusOr<Guest*> FindFor(const std::string& verb,
+                                 absl::string_view guest);
+  // Does `verb` by `act` and answers.
+  void Command(const std::string& verb, absl::string_view guest,
+               StatusCompletion done, void (FakeDriver::*act)(Guest&));
+  void Halt(Guest& guest) { ChangeRunState(guest, RunState::kPaused); }
+  void LetRun(Guest& guest) { ChangeRunState(guest, RunState::kRunning); }
+  void PressButton(Guest& guest);
+  void ResetMachine(Guest& guest);
+  void ChangeRunState(Guest& guest, RunState state);
+  void End(absl::string_view guest, const GuestExit& exit, bool leaves_word);
+  // Tells the sink later, if the guest is the present agent's.
+  void Tell(const Guest& guest, absl::AnyInvocable<void(GuestEventSink*)> what);
   void FinishLaunch(const GuestRecord& guest, Completion<DriverGuest> done);
 
   EventLoop* const loop_;

@@ -87,6 +87,8 @@ class LauncherHarness {
   std::string launcher_binary() const { return dir_ + "/innkeeper-launcher"; }
   std::string instance() const { return instance_; }
   EventLoop* loop() { return &loop_; }
+  // The client that the calls above go through; until the next Disconnect().
+  Spawner* spawner() { return client_.get(); }
 
  private:
   std::string dir_;
