@@ -28,9 +28,9 @@ struct CgroupLayout {
 CgroupLayout ParseCgroupMounts(absl::string_view mountinfo);
 
 // Moves the calling process, which must have one thread, into a version 1 group
-// that Cgroups::OpenV1() opened. A process that is moved by another takes a lock
-// of the whole kernel, and waits for a grace period of some 10 ms to get it; one
-// that moves itself does not (Linux 5.15 and later).
+// that Cgroups::OpenV1() opened. A process that is moved by another takes a
+// lock of the whole kernel, and waits for a grace period of some 10 ms to get
+// it; one that moves itself does not (Linux 5.15 and later).
 absl::Status EnterCgroup(int group);
 
 // Guest X's group is PARENT/X in each hierarchy. Not thread-safe. Every method

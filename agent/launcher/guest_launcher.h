@@ -18,6 +18,7 @@
 #include "agent/launcher/guest_dir.h"
 #include "agent/launcher/images.h"
 #include "agent/launcher/journal.h"
+#include "agent/launcher/net_namespaces.h"
 #include "agent/launcher/uid_pool.h"
 #include "base/unique_fd.h"
 
@@ -47,6 +48,9 @@ class GuestLauncher {
   // is one, and no more than a reply could hold.
   std::vector<KnownGuest> List(absl::string_view after) const;
 
+  // Makes what the next launch will need and nobody has to wait for.
+  void MakeAhead() { networks_.MakeAhead(); }
+
   // Removes what belongs to no guest, before a regular exit.
   void Leave();
 
@@ -72,6 +76,7 @@ class GuestLauncher {
   const ImagePools pools_;
   std::string boot_id_;
   Cgroups cgroups_;
+  NetNamespaces networks_;
   UidPool uids_;
   Journal journal_;
   GuestDirs dirs_;

@@ -20,6 +20,7 @@
 #include "agent/launcher/fd_table.h"
 #include "agent/launcher/mounts.h"
 #include "agent/launcher/namespaces.h"
+#include "agent/launcher/net_namespaces.h"
 #include "agent/launcher/proc.h"
 #include "agent/launcher/rlimits.h"
 #include "base/error.h"
@@ -176,6 +177,8 @@ absl::Status RunStep(LaunchStep step, Progress& progress) {
   switch (step) {
     case LaunchStep::kEnterCgroups:
       return EnterCgroups(spec);
+    case LaunchStep::kEnterNetwork:
+      return EnterNetNamespace(spec.network);
     case LaunchStep::kAwaitGo:
       return AwaitGo(progress);
     case LaunchStep::kDetachFromHost:

@@ -20,6 +20,7 @@ struct JailSpec {
   int64_t max_processes = 0;
   int status_channel = -1;
   std::vector<int> cgroups;  // To enter, by EnterCgroup().
+  int network = -1;          // To enter, by EnterNetNamespace().
 
   // Of each file that QEMU writes.
   int64_t max_file_bytes = 0;

@@ -257,6 +257,9 @@ absl::Status LaunchAttempt::OpenResources() {
   if (!binary.valid()) return ErrnoError(errno, absl::StrCat("open ", keeper));
   jail_.keeper_binary = binary.get();
   held_.push_back(std::move(binary));
+  ASSIGN_OR_RETURN(UniqueFd network, launcher_.networks_.Take());
+  jail_.network = network.get();
+  held_.push_back(std::move(network));
   ASSIGN_OR_RETURN(channel_, MakeStatusChannel());
   INNKEEPER_FAILPOINT("launcher.launch.open_resources");
   return absl::OkStatus();

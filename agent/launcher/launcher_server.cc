@@ -75,6 +75,7 @@ absl::Status LauncherServer::Run() {
         agent_.Ended(now);
       }
     }
+    guests_.MakeAhead();
     int timeout = -1;
     if (agent_.pid() == 0) {
       timeout = static_cast<int>(absl::ToInt64Milliseconds(

@@ -38,9 +38,8 @@ absl::StatusOr<ClonedProcess> Clone(uint64_t flags, int cgroup) {
 }  // namespace
 
 absl::StatusOr<ClonedProcess> CloneIntoNamespaces(const UniqueFd& cgroup) {
-  return Clone(
-      CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET,
-      cgroup.get());
+  return Clone(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
+               cgroup.get());
 }
 
 absl::StatusOr<ClonedProcess> CloneProcess() { return Clone(0, -1); }

@@ -15,8 +15,9 @@ struct ClonedProcess {
   UniqueFd pidfd;
 };
 
-// Forks into new mount, pid, ipc, uts and net namespaces and, if `cgroup` is
-// valid, into that version 2 control group. Only for a process with one thread.
+// Forks into new mount, pid, ipc and uts namespaces and, if `cgroup` is valid,
+// into that version 2 control group. Only for a process with one thread.
+// The network namespace is another matter: net_namespaces.h.
 absl::StatusOr<ClonedProcess> CloneIntoNamespaces(const UniqueFd& cgroup);
 
 // Forks, with a pidfd.
