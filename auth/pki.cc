@@ -54,6 +54,18 @@ bool HasAddresses(PrincipalKind kind) {
          kind == PrincipalKind::kGateway;
 }
 
+// Null if `pem` is malformed or not signed by the key that it names: the
+// signature proves that the sender has the key.
+Ssl<X509_REQ> ReadSigningRequest(absl::string_view pem) {
+  if (pem.size() > kMaxFileBytes) return nullptr;
+  const Ssl<BIO> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  Ssl<X509_REQ> csr(
+      PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
+  EVP_PKEY* key = csr == nullptr ? nullptr : X509_REQ_get0_pubkey(csr.get());
+  if (key == nullptr || X509_REQ_verify(csr.get(), key) != 1) return nullptr;
+  return csr;
+}
+
 bool Exists(const std::string& path) {
   struct stat unused = {};
   return lstat(path.c_str(), &unused) == 0;
@@ -203,16 +215,21 @@ absl::StatusOr<IssuedCertificate> Pki::SignHost(
     return refused("only hosts enrol");
   }
   if (csr_pem.size() > kMaxFileBytes) return refused("it is too long");
-  const Ssl<BIO> bio(
-      BIO_new_mem_buf(csr_pem.data(), static_cast<int>(csr_pem.size())));
-  const Ssl<X509_REQ> csr(
-      PEM_read_bio_X509_REQ(bio.get(), nullptr, nullptr, nullptr));
-  EVP_PKEY* key = csr == nullptr ? nullptr : X509_REQ_get0_pubkey(csr.get());
-  // The signature proves that the sender has the key.
-  if (key == nullptr || X509_REQ_verify(csr.get(), key) != 1) {
+  const Ssl<X509_REQ> csr = ReadSigningRequest(csr_pem);
+  if (csr == nullptr) {
     return refused("it is malformed or not signed by its own key");
   }
-  return Sign(request, key);
+  return Sign(request, X509_REQ_get0_pubkey(csr.get()));
+}
+
+bool IsRequestFor(absl::string_view csr_pem, absl::string_view chain_pem) {
+  const Ssl<X509_REQ> csr = ReadSigningRequest(csr_pem);
+  if (csr == nullptr || chain_pem.size() > kMaxFileBytes) return false;
+  const Ssl<BIO> bio(
+      BIO_new_mem_buf(chain_pem.data(), static_cast<int>(chain_pem.size())));
+  const Ssl<X509> leaf(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr));
+  return leaf != nullptr && EVP_PKEY_eq(X509_REQ_get0_pubkey(csr.get()),
+                                        X509_get0_pubkey(leaf.get())) == 1;
 }
 
 absl::StatusOr<EnrolmentToken> Pki::MakeEnrolmentToken(

@@ -106,6 +106,10 @@ absl::Status WriteCertificate(const std::string& prefix,
 // A PKCS #10 request for `key`, without names: for SignHost.
 absl::StatusOr<std::string> MakeSigningRequest(EVP_PKEY* key);
 
+// Whether `csr_pem` is a request for the key of the first certificate of
+// `chain_pem`, signed by that key. Input: untrusted.
+bool IsRequestFor(absl::string_view csr_pem, absl::string_view chain_pem);
+
 }  // namespace innkeeper
 
 #endif  // INNKEEPER_AUTH_PKI_H_

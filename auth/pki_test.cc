@@ -164,6 +164,22 @@ TEST_F(PkiTest, ABadSigningRequestIsRefused) {
   }
 }
 
+TEST_F(PkiTest, ARequestIsKnownByItsKey) {
+  const Ssl<EVP_PKEY> key = *MakeKey();
+  const std::string csr = *MakeSigningRequest(key.get());
+  const auto issued = Open().SignHost(For("host/h1"), csr);
+  ASSERT_THAT(issued, IsOk());
+
+  // ECDSA signs with chance: another request of the key is another text.
+  EXPECT_TRUE(IsRequestFor(*MakeSigningRequest(key.get()), issued->chain_pem));
+
+  EXPECT_FALSE(
+      IsRequestFor(*MakeSigningRequest(MakeKey()->get()), issued->chain_pem));
+  EXPECT_FALSE(IsRequestFor("", issued->chain_pem));
+  EXPECT_FALSE(IsRequestFor(csr, ""));
+  EXPECT_FALSE(IsRequestFor(csr, csr));
+}
+
 TEST_F(PkiTest, AWeakKeyIsNotSigned) {
   const Ssl<EVP_PKEY> weak(EVP_RSA_gen(1024));
   EXPECT_THAT(Open().SignHost(For("host/h1"), *MakeSigningRequest(weak.get())),

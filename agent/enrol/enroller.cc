@@ -33,6 +33,7 @@ namespace innkeeper {
 namespace {
 
 constexpr size_t kMaxTokenBytes = size_t{32} << 10;
+constexpr size_t kMaxKeyBytes = size_t{16} << 10;
 constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr absl::Duration kCallTimeout = absl::Seconds(10);
 
@@ -48,6 +49,19 @@ absl::StatusOr<std::string> PrivateKeyPem(EVP_PKEY* key) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio.get(), &data);  // NOLINT: OpenSSL's.
   return std::string(data, static_cast<size_t>(size));
+}
+
+// The key of an enrolment that was begun, or a new one: an agent that died
+// before it had its certificate asks again with the same, and is known by it.
+absl::StatusOr<Ssl<EVP_PKEY>> MakeOrReadKey(const std::string& path) {
+  if (access(path.c_str(), F_OK) == 0) {
+    ASSIGN_OR_RETURN(const std::string pem, ReadFile(path, kMaxKeyBytes));
+    return ParsePrivateKey(pem);
+  }
+  Ssl<EVP_PKEY> key(EVP_EC_gen("P-256"));
+  ASSIGN_OR_RETURN(const std::string pem, PrivateKeyPem(key.get()));
+  RETURN_IF_ERROR(WriteFileAtomically(path, pem, 0600));
+  return key;
 }
 
 // gRPC takes files; the token's certificate lives in these for one call.
@@ -112,9 +126,8 @@ absl::Status EnrolIfNeeded(const AgentConfig& config) {
   ASSIGN_OR_RETURN(
       const EnrolmentToken token,
       ParseEnrolmentToken(absl::StripAsciiWhitespace(text), absl::Now()));
-  const Ssl<EVP_PKEY> key(EVP_EC_gen("P-256"));
+  ASSIGN_OR_RETURN(const Ssl<EVP_PKEY> key, MakeOrReadKey(config.key_file));
   ASSIGN_OR_RETURN(const std::string csr, MakeSigningRequest(key.get()));
-  ASSIGN_OR_RETURN(const std::string key_pem, PrivateKeyPem(key.get()));
   ASSIGN_OR_RETURN(const std::unique_ptr<TokenFiles> files,
                    TokenFiles::Make(config.state_directory, token));
   TlsOptions tls;
@@ -145,7 +158,6 @@ absl::Status EnrolIfNeeded(const AgentConfig& config) {
   }
   RETURN_IF_ERROR(
       WriteFileAtomically(config.ca_file, response->ca_bundle(), 0644));
-  RETURN_IF_ERROR(WriteFileAtomically(config.key_file, key_pem, 0600));
   // Last: while it is missing, enrolment counts as not done.
   RETURN_IF_ERROR(WriteFileAtomically(config.certificate_file,
                                       response->certificate_chain(), 0644));

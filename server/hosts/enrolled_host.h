@@ -19,6 +19,10 @@ struct EnrolledHost {
   int64_t enrolment_number = 0;
   absl::Time enrol_time = absl::UnixEpoch();
   bool cordoned = false;
+  // The answer to its enrolment, for the same call again: the token it came
+  // with, and its certificate with the issuer's in PEM.
+  std::string token_id;
+  std::string certificate_chain;
 };
 
 }  // namespace innkeeper

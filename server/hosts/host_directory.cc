@@ -39,6 +39,8 @@ std::string Serialize(const EnrolledHost& host) {
   stored.set_fingerprint(host.fingerprint);
   stored.set_enrolment_number(host.enrolment_number);
   stored.set_enrol_time_us(absl::ToUnixMicros(host.enrol_time));
+  stored.set_token_id(host.token_id);
+  stored.set_certificate_chain(host.certificate_chain);
   return stored.SerializeAsString();
 }
 
@@ -60,6 +62,8 @@ absl::StatusOr<EnrolledHost> Parse(const KeyValue& kv) {
   host.fingerprint = stored.fingerprint();
   host.enrolment_number = stored.enrolment_number();
   host.enrol_time = absl::FromUnixMicros(stored.enrol_time_us());
+  host.token_id = stored.token_id();
+  host.certificate_chain = stored.certificate_chain();
   return host;
 }
 
@@ -171,6 +175,7 @@ absl::StatusOr<EnrolledHost> HostDirectory::Enrol(absl::string_view id,
   host.enrolment_number = revision;
   host.enrol_time = clock_->Now();
   host.cordoned = false;
+  host.token_id = std::string(id);
   const std::string key = keys::Host(host.name);
   const std::string value = Serialize(host);
   Txn txn;

@@ -37,6 +37,7 @@ class HostDirectoryTest : public testing::Test {
     host.name = name;
     host.address = absl::StrCat(name, ":7440");
     host.fingerprint = "ab";
+    host.certificate_chain = absl::StrCat("chain of ", name);
     return host;
   }
 
@@ -111,6 +112,8 @@ TEST_F(HostDirectoryTest, HostsAndCordonsSurviveARestart) {
 
   ASSERT_TRUE(directory_->Find("h1").has_value());
   EXPECT_EQ(directory_->Find("h1")->address, "h1:7440");
+  EXPECT_EQ(directory_->Find("h1")->token_id, "t1");
+  EXPECT_EQ(directory_->Find("h1")->certificate_chain, "chain of h1");
   EXPECT_TRUE(directory_->Find("h1")->cordoned);
 }
 

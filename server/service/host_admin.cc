@@ -56,6 +56,14 @@ absl::Status CheckAddress(const std::string& address) {
   return Invalid("address", "must be HOST:PORT, where the agent listens");
 }
 
+// Whether `request`, with the token `id`, is what made `host` a host, once
+// more.
+bool IsSameEnrolment(const EnrolledHost& host, const std::string& id,
+                     const v1::EnrolHostRequest& request) {
+  return host.token_id == id && host.address == request.address() &&
+         IsRequestFor(request.certificate_request(), host.certificate_chain);
+}
+
 // What stock clients look for in the certificate.
 void AddNames(const std::string& address, IssueRequest* request) {
   std::string host = address.substr(0, address.rfind(':'));
@@ -101,7 +109,9 @@ absl::StatusOr<v1::CreateEnrolmentTokenResponse> HostAdmin::CreateToken(
       FormatEnrolmentToken({parts_.addresses, pki.trust_domain(), pki.ca_pem(),
                             issued.chain_pem, issued.key_pem}));
   const absl::Time expire_time = parts_.clock->Now() + life;
+  INNKEEPER_FAILPOINT("server.enrol.inviting");
   RETURN_IF_ERROR(parts_.directory->Invite(id, request.host_id(), expire_time));
+  INNKEEPER_FAILPOINT("server.enrol.invited");
   v1::CreateEnrolmentTokenResponse response;
   response.set_token(text);
   *response.mutable_expire_time() = ToTimestamp(expire_time);
@@ -111,9 +121,19 @@ absl::StatusOr<v1::CreateEnrolmentTokenResponse> HostAdmin::CreateToken(
 absl::StatusOr<v1::EnrolHostResponse> HostAdmin::Enrol(
     const Identity& caller, const v1::EnrolHostRequest& request) {
   const std::string& id = caller.principal.name();
+  ASSIGN_OR_RETURN(const Pki pki, OpenPki(parts_.pki_directory));
+  v1::EnrolHostResponse response;
+  response.set_ca_bundle(pki.ca_pem());
+  const std::optional<EnrolledHost> known =
+      parts_.directory->Find(request.host_id());
+  if (known.has_value() && IsSameEnrolment(*known, id, request)) {
+    // The answer was lost on its way. No second certificate: it would outlive
+    // the removal of the host.
+    response.set_certificate_chain(known->certificate_chain);
+    return response;
+  }
   RETURN_IF_ERROR(parts_.directory->CheckInvitation(id, request.host_id()));
   RETURN_IF_ERROR(CheckAddress(request.address()));
-  ASSIGN_OR_RETURN(const Pki pki, OpenPki(parts_.pki_directory));
   ASSIGN_OR_RETURN(const Principal principal,
                    Principal::Parse(absl::StrCat("host/", request.host_id())));
   IssueRequest issue{principal, {}, {}};
@@ -124,15 +144,14 @@ absl::StatusOr<v1::EnrolHostResponse> HostAdmin::Enrol(
   host.name = request.host_id();
   host.address = request.address();
   host.fingerprint = issued.certificate.fingerprint;
+  host.certificate_chain = issued.chain_pem;
   INNKEEPER_FAILPOINT("server.enrol.signed");
   ASSIGN_OR_RETURN(host, parts_.directory->Enrol(id, host));
   INNKEEPER_FAILPOINT("server.enrol.recorded");
   parts_.log->Append("host.enrolled", host.name, caller.principal.ToString(),
                      host.address);
   parts_.inventory->AddHost(host);
-  v1::EnrolHostResponse response;
   response.set_certificate_chain(issued.chain_pem);
-  response.set_ca_bundle(pki.ca_pem());
   return response;
 }
 

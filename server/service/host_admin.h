@@ -43,9 +43,10 @@ class HostAdmin {
   absl::StatusOr<v1::CreateEnrolmentTokenResponse> CreateToken(
       const v1::CreateEnrolmentTokenRequest& request);
 
-  // `caller` bears a token's certificate. Errors of HostDirectory::Enrol;
-  // INVALID_ARGUMENT for a request that cannot be signed or an address that
-  // cannot be dialled.
+  // `caller` bears a token's certificate. The same call again, with the token,
+  // the address and the key that were taken, has the same answer. Errors of
+  // HostDirectory::Enrol; INVALID_ARGUMENT for a request that cannot be signed
+  // or an address that cannot be dialled.
   absl::StatusOr<v1::EnrolHostResponse> Enrol(
       const Identity& caller, const v1::EnrolHostRequest& request);
 
