@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/reason.h"
 #include "catalog/resume_token.h"
 
@@ -240,7 +241,11 @@ void EventHub::ReadHistory(const WatcherPtr& watcher, const std::string& host) {
             return End(reader, events.status());
           }
           // A host that does not answer now is asked again at the next tick.
-          if (!events.ok()) return;
+          if (!events.ok()) {
+            return LogWarning(
+                "events.history",
+                {{"host", host}, {"error", events.status().message()}});
+          }
           Position& cursor = reader->cursors[host];
           if (events->empty()) {
             const auto log = logs_.find(host);

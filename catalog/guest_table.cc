@@ -1,6 +1,7 @@
 #include "catalog/guest_table.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -11,6 +12,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "catalog/guest_fields.h"
 #include "innkeeper/v1/guests.pb.h"
 
@@ -129,7 +131,8 @@ GuestRowPtr GuestTable::Remove(absl::string_view uid) {
 }
 
 std::vector<GuestRowPtr> GuestTable::SetUnreachable(const std::string& host,
-                                                    bool unreachable) {
+                                                    bool unreachable,
+                                                    absl::Time contact) {
   absl::MutexLock lock(&mutex_);
   const bool changed = unreachable ? unreachable_.insert(host).second
                                    : unreachable_.erase(host) != 0;
@@ -140,6 +143,14 @@ std::vector<GuestRowPtr> GuestTable::SetUnreachable(const std::string& host,
     if (row->guest.host() != host) continue;
     v1::Guest guest = row->guest;
     guest.set_stale(unreachable);
+    if (unreachable && contact > absl::InfinitePast()) {
+      // Nothing had changed until then: the host would have told.
+      const int64_t seconds = absl::ToUnixSeconds(contact);
+      if (guest.observe_time().seconds() < seconds) {
+        guest.mutable_observe_time()->set_seconds(seconds);
+        guest.mutable_observe_time()->set_nanos(0);
+      }
+    }
     row = MakeGuestRow(std::move(guest));
     by_uid_[row->guest.uid()] = row;
     rows.push_back(row);

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "auth/resource.h"
 #include "innkeeper/v1/guests.pb.h"
 #include "rpc/list_query.h"
@@ -56,11 +57,12 @@ class GuestTable {
   // The row that was taken out; null if there was none.
   GuestRowPtr Remove(absl::string_view uid) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The guests of `host` are shown as stale, or no longer. Returns the rows
+  // The guests of `host` are shown as stale, or no longer. What is stale was
+  // true until `contact`, when the host was last heard of. Returns the rows
   // that changed.
-  std::vector<GuestRowPtr> SetUnreachable(const std::string& host,
-                                          bool unreachable)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<GuestRowPtr> SetUnreachable(
+      const std::string& host, bool unreachable,
+      absl::Time contact = absl::InfinitePast()) ABSL_LOCKS_EXCLUDED(mutex_);
   // The guests of `host` that are not among `uids` are gone. Returns them.
   std::vector<GuestRowPtr> RetainOnHost(const std::string& host,
                                         const std::set<std::string>& uids)

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -67,6 +68,22 @@ TEST(GuestTableTest, UnreachableHostsGuestsAreStaleAndStay) {
 
   EXPECT_THAT(table.SetUnreachable("hosts/h1", false), SizeIs(1));
   EXPECT_FALSE(table.Find("guests/a")->guest.stale());
+}
+
+TEST(GuestTableTest, WhatIsStaleIsAsOldAsTheLastContact) {
+  GuestTable table;
+  v1::Guest guest =
+      MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1");
+  guest.mutable_observe_time()->set_seconds(100);
+  table.Put(guest);
+  guest = MakeGuest("b", "22222222-0000-4000-8000-000000000000", "h1");
+  guest.mutable_observe_time()->set_seconds(300);
+  table.Put(guest);
+
+  table.SetUnreachable("hosts/h1", true, absl::FromUnixSeconds(200));
+
+  EXPECT_EQ(table.Find("guests/a")->guest.observe_time().seconds(), 200);
+  EXPECT_EQ(table.Find("guests/b")->guest.observe_time().seconds(), 300);
 }
 
 TEST(GuestTableTest, GuestsMissingFromASnapshotOfTheirHostAreGone) {

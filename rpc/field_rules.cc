@@ -138,7 +138,7 @@ constexpr StringRule kStringRules[] = {
     {"innkeeper.v1.", "certificate_request", nullptr, 8192, ""},
     {"innkeeper.", "resume_token", IsPrintable, size_t{96} << 10,
      "must be one that was sent"},
-    {"innkeeper.agent.", "epoch", IsUuid, 36, kUuidForm},
+    {"innkeeper.agent.", "epoch", IsPrintable, 64, "must be one that was sent"},
     {"", "page_token", IsPrintable, 8192, "must be one that was sent"},
     {"", "filter", nullptr, 4096, ""},
     {"", "order_by", nullptr, 1024, ""},

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "google/longrunning/operations.pb.h"
 #include "gtest/gtest.h"
+#include "innkeeper/agent/v1/inventory.pb.h"
 #include "innkeeper/v1/consoles.pb.h"
 #include "innkeeper/v1/guests.pb.h"
 #include "innkeeper/v1/hosts.pb.h"
@@ -143,6 +144,20 @@ TEST(ValidatorTest, NumbersAndDurationsHaveTheirRange) {
   EXPECT_THAT(Faults(stop), ElementsAre("grace_period"));
   stop.mutable_grace_period()->set_nanos(0);
   EXPECT_THAT(Faults(stop), IsEmpty());
+}
+
+TEST(ValidatorTest, AnEpochIsWhateverItsLogCallsIt) {
+  agent::v1::ListHostEventsRequest request;
+  request.set_after_sequence(3);
+  for (const char* const epoch :
+       {"1795529644864823", "e647251e-c0e4-4783-9edd-f0f28ca4dd79"}) {
+    request.set_epoch(epoch);
+    EXPECT_THAT(Validator().Validate(request), IsOk()) << epoch;
+  }
+  request.set_epoch("line\nbreak");
+  EXPECT_THAT(Faults(request), ElementsAre("epoch"));
+  request.set_epoch(std::string(65, '1'));
+  EXPECT_THAT(Faults(request), ElementsAre("epoch"));
 }
 
 TEST(ValidatorTest, UnknownEnumValueIsRefused) {
