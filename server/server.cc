@@ -47,6 +47,8 @@ namespace {
 constexpr int kWorkers = 8;
 constexpr size_t kMaxQueuedWork = 4096;
 constexpr absl::Duration kMaintenance = absl::Minutes(1);
+// Far more than a host that answers needs to tell what it has.
+constexpr absl::Duration kHostPatience = absl::Seconds(3);
 
 std::vector<std::string> ServiceNames() {
   return {
@@ -191,6 +193,9 @@ absl::Status Server::Parts::Begin() {
   ASSIGN_OR_RETURN(tls, Frontend::OpenTls(config, PrincipalKind::kServer));
   RETURN_IF_ERROR(MakeDomain());
   for (const EnrolledHost& host : directory->All()) inventory->AddHost(host);
+  // A server that answers knows the guests of every host that does: a list is
+  // whole, a launch sees all the room there is, and no guest seems absent.
+  inventory->AwaitHosts(kHostPatience);
   runner->ResumeAll();
   RETURN_IF_ERROR(Serve());
   loop->Post([this] { MaintainLater(); });

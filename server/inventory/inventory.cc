@@ -1,5 +1,6 @@
 #include "server/inventory/inventory.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <set>
@@ -67,13 +68,31 @@ void Inventory::AddHost(const EnrolledHost& host) {
   if (client.ok()) {
     entry.link = std::make_shared<AgentLink>(parts_.loop, this, host.name,
                                              *std::move(client), parts_.timing);
-    parts_.loop->Post([link = entry.link] { link->Start(); });
   } else {
     entry.why = std::string(client.status().message());
     LogError("host.unusable", {{"host", host.name}, {"error", entry.why}});
   }
+  // Until it has told what it has, lists are not whole.
+  table_.SetUnreachable(NameOf(host.name), true);
+  const std::shared_ptr<AgentLink> link = entry.link;
+  {
+    absl::MutexLock lock(&mutex_);
+    hosts_[host.name] = std::move(entry);
+  }
+  if (link != nullptr) parts_.loop->Post([link] { link->Start(); });
+}
+
+bool Inventory::NonePending() const {
+  return std::none_of(hosts_.begin(), hosts_.end(), [](const auto& entry) {
+    return entry.second.state == v1::Host::PENDING &&
+           entry.second.link != nullptr;
+  });
+}
+
+void Inventory::AwaitHosts(absl::Duration timeout) const {
   absl::MutexLock lock(&mutex_);
-  hosts_[host.name] = std::move(entry);
+  mutex_.AwaitWithTimeout(absl::Condition(this, &Inventory::NonePending),
+                          timeout);
 }
 
 void Inventory::RemoveHost(const std::string& host) {
@@ -277,15 +296,8 @@ void Inventory::OnEvent(const std::string& host, v1::Event event) {
 
 void Inventory::OnSynced(const std::string& host, const Position& position,
                          const std::set<std::string>& uids) {
-  bool was_up = false;
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto found = hosts_.find(host);
-    if (found == hosts_.end()) return;
-    was_up = found->second.state == v1::Host::UP;
-    found->second.state = v1::Host::UP;
-    found->second.why.clear();
-  }
+  // What a host still says while it is being removed is nobody's.
+  if (FindClient(host) == nullptr) return;
   for (const GuestRowPtr& row : table_.RetainOnHost(NameOf(host), uids)) {
     watches_.Changed(row->guest.name(), row);
   }
@@ -293,6 +305,16 @@ void Inventory::OnSynced(const std::string& host, const Position& position,
     watches_.Changed(row->guest.name());
   }
   events_.SetHead(NameOf(host), position);
+  bool was_up = false;
+  {
+    // Last: a host that is up has its guests in the table.
+    absl::MutexLock lock(&mutex_);
+    const auto found = hosts_.find(host);
+    if (found == hosts_.end()) return;
+    was_up = found->second.state == v1::Host::UP;
+    found->second.state = v1::Host::UP;
+    found->second.why.clear();
+  }
   if (!was_up) {
     LogInfo("host.up", {{"host", host}});
     parts_.log->Append("host.up", host, "", "");
@@ -307,14 +329,17 @@ void Inventory::OnContact(const std::string& host) {
 }
 
 void Inventory::OnSilent(const std::string& host, const std::string& why) {
+  absl::Time contact;
   {
     absl::MutexLock lock(&mutex_);
     const auto found = hosts_.find(host);
     if (found == hosts_.end()) return;
     found->second.state = v1::Host::UNREACHABLE;
     found->second.why = why;
+    contact = found->second.contact;
   }
-  for (const GuestRowPtr& row : table_.SetUnreachable(NameOf(host), true)) {
+  for (const GuestRowPtr& row :
+       table_.SetUnreachable(NameOf(host), true, contact)) {
     watches_.Changed(row->guest.name());
   }
   LogWarning("host.unreachable", {{"host", host}, {"error", why}});

@@ -31,9 +31,9 @@
 
 namespace innkeeper {
 
-// Thread-safe; no method blocks. What a host says counts for that host only: it
-// can neither take over a guest that another host has, nor speak in the name of
-// another. The pointers must outlive it.
+// Thread-safe; no method but AwaitHosts blocks. What a host says counts for
+// that host only: it can neither take over a guest that another host has, nor
+// speak in the name of another. The pointers must outlive it.
 class Inventory final : public EventHistory, public AgentLink::Listener {
  public:
   struct Parts {
@@ -53,6 +53,9 @@ class Inventory final : public EventHistory, public AgentLink::Listener {
   void AddHost(const EnrolledHost& host) ABSL_LOCKS_EXCLUDED(mutex_);
   // Forgets the host and its guests.
   void RemoveHost(const std::string& host) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Returns once every host has told what it has or cannot be reached, or after
+  // `timeout`. Blocks. Whoever serves earlier omits guests without a word.
+  void AwaitHosts(absl::Duration timeout) const ABSL_LOCKS_EXCLUDED(mutex_);
   // The host's entry in the directory has changed.
   void UpdateHost(const EnrolledHost& host) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -111,6 +114,7 @@ class Inventory final : public EventHistory, public AgentLink::Listener {
   bool IsForeign(const std::string& host, const std::string& uid);
   v1::Host Show(const Entry& entry) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
   void CountAllocated(v1::Host* host) const;
+  bool NonePending() const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   const Parts parts_;
   std::function<void(const std::string&)> guests_gone_;
