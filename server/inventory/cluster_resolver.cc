@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "server/inventory/host_view.h"
 
 namespace innkeeper {
@@ -34,6 +35,13 @@ absl::StatusOr<ResourceAttributes> ClusterResolver::Resolve(
   if (absl::StartsWith(name, "guests/")) {
     const GuestRowPtr row = inventory_.table().Find(name);
     if (row != nullptr) return row->attributes;
+    const OperationManager::Entry last =
+        operations_.FindLast(absl::StripPrefix(name, "guests/"));
+    if (last != nullptr) {
+      ResourceAttributes attributes = AttributesOf(*last);
+      attributes.name = std::string(name);
+      return attributes;
+    }
   } else if (absl::StartsWith(name, "hosts/")) {
     const std::optional<v1::Host> host = inventory_.FindHost(HostId(name));
     if (host.has_value()) return AttributesOf(*host);

@@ -15,8 +15,9 @@ ResourceAttributes AttributesOf(const ClusterOperation& operation);
 // The same of a host, as the inventory shows it.
 ResourceAttributes AttributesOf(const v1::Host& host);
 
-// Guests, hosts and operations, from memory. Thread-safe. The pointers must
-// outlive it.
+// Guests, hosts and operations, from memory. A guest that is gone is what its
+// last operation says of it, without labels: who deleted it may ask again, and
+// is answered as before. Thread-safe. The pointers must outlive it.
 class ClusterResolver final : public ResourceResolver {
  public:
   ClusterResolver(Inventory* inventory, const OperationManager* operations)

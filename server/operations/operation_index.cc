@@ -1,5 +1,7 @@
 #include "server/operations/operation_index.h"
 
+#include <algorithm>
+
 namespace innkeeper {
 namespace {
 
@@ -19,7 +21,11 @@ void OperationIndex::Put(ClusterOperation operation) {
     by_age_.erase(PositionOf(*known));
   }
   known = entry;
-  by_age_[PositionOf(*entry)] = entry;
+  const Position position = PositionOf(*entry);
+  by_age_[position] = entry;
+  if (entry->guest.empty()) return;
+  Position& last = last_.try_emplace(entry->guest, position).first->second;
+  last = std::min(last, position);
 }
 
 void OperationIndex::Erase(absl::string_view name, int64_t revision) {
@@ -28,7 +34,10 @@ void OperationIndex::Erase(absl::string_view name, int64_t revision) {
   if (known == by_name_.end() || known->second->mod_revision > revision) {
     return;
   }
-  by_age_.erase(PositionOf(*known->second));
+  const Position position = PositionOf(*known->second);
+  const auto last = last_.find(known->second->guest);
+  if (last != last_.end() && last->second == position) last_.erase(last);
+  by_age_.erase(position);
   by_name_.erase(known);
 }
 
@@ -36,6 +45,12 @@ OperationIndex::Entry OperationIndex::Find(absl::string_view name) const {
   absl::MutexLock lock(&mutex_);
   const auto known = by_name_.find(name);
   return known == by_name_.end() ? nullptr : known->second;
+}
+
+OperationIndex::Entry OperationIndex::FindLast(absl::string_view guest) const {
+  absl::MutexLock lock(&mutex_);
+  const auto last = last_.find(guest);
+  return last == last_.end() ? nullptr : by_age_.at(last->second);
 }
 
 std::vector<OperationIndex::Entry> OperationIndex::All() const {

@@ -29,6 +29,8 @@ class OperationIndex {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Null if unknown.
   Entry Find(absl::string_view name) const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The newest that is about the guest of that id; null if none is known.
+  Entry FindLast(absl::string_view guest) const ABSL_LOCKS_EXCLUDED(mutex_);
   // All, the newest first; of one instant by name.
   std::vector<Entry> All() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -40,6 +42,8 @@ class OperationIndex {
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Entry> by_name_ ABSL_GUARDED_BY(mutex_);
   std::map<Position, Entry> by_age_ ABSL_GUARDED_BY(mutex_);
+  // By guest id: the position of the newest about it.
+  absl::flat_hash_map<std::string, Position> last_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace innkeeper

@@ -85,6 +85,10 @@ class OperationManager {
 
   // From memory; null if there is none.
   Entry Find(absl::string_view name) const { return index_.Find(name); }
+  // From memory; the newest that is about the guest of that id, or null.
+  Entry FindLast(absl::string_view guest) const {
+    return index_.FindLast(guest);
+  }
   // From memory: those that `visible` admits, the newest first, at most
   // `limit` (0: all). A page goes on after the entry `start_after`, which may
   // have been deleted meanwhile (null: from the newest).

@@ -268,6 +268,32 @@ TEST_F(OperationManagerTest, ListIsNewestFirstAndFiltered) {
               ElementsAre("operations/1"));
 }
 
+TEST_F(OperationManagerTest, TheLastOperationAboutAGuestIsFound) {
+  for (const char* const name : {"1", "2"}) {
+    ClusterOperation operation = Operation(name);
+    operation.guest = "web";
+    MustStart(operation);
+    clock_.Advance(absl::Seconds(1));
+  }
+  ClusterOperation other = Operation("3");
+  other.guest = "db";
+  MustStart(other);
+  ASSERT_THAT(manager_->Finish("operations/2", "deleted"), IsOk());
+
+  ASSERT_NE(manager_->FindLast("web"), nullptr);
+  EXPECT_EQ(manager_->FindLast("web")->name, "operations/2");
+  EXPECT_TRUE(manager_->FindLast("web")->done);
+  EXPECT_EQ(manager_->FindLast("none"), nullptr);
+
+  Restart();
+  ASSERT_NE(manager_->FindLast("web"), nullptr);
+  EXPECT_EQ(manager_->FindLast("web")->name, "operations/2");
+  // It goes with its operation.
+  clock_.Advance(absl::Hours(31 * 24));
+  ASSERT_THAT(manager_->Maintain(), IsOk());
+  EXPECT_EQ(manager_->FindLast("web"), nullptr);
+}
+
 TEST_F(OperationManagerTest, PagesOfOneInstantLeaveNothingOut) {
   for (const char* id : {"b", "a", "c"}) MustStart(Operation(id));
 

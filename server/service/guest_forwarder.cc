@@ -87,17 +87,32 @@ void GuestForwarder::CallHost(const Permit& permit, const CallInfo& info,
                        });
 }
 
-void GuestForwarder::Begin(const Permit& permit, const CallInfo& info,
-                           GuestRoute route, const std::string& request_id,
-                           std::string digest, std::string bytes,
+void GuestForwarder::LookBack(RequestKey key, const absl::Status& refusal,
+                              Completion<Operation> done) {
+  if (key.request_id.empty()) return done(refusal);
+  // What the request did may be why it is refused now: a guest that it deleted
+  // is not there.
+  auto answer = std::make_shared<Completion<Operation>>(std::move(done));
+  const absl::Status submitted =
+      parts_.executor->Submit([this, key = std::move(key), refusal, answer] {
+        const absl::StatusOr<RequestSlot> slot = parts_.ledger->Find(key);
+        if (!slot.ok()) return (*answer)(slot.status());
+        if (!slot->answer.has_value()) return (*answer)(refusal);
+        (*answer)(AnswerOf(parts_.operations->Load(slot->answer->operation)));
+      });
+  if (!submitted.ok()) (*answer)(submitted);
+}
+
+void GuestForwarder::Begin(const Permit& permit, RequestKey key,
+                           GuestRoute route, std::string bytes,
                            Completion<Operation> done) {
   const v1::Guest& guest = route.row->guest;
   auto task = std::make_shared<Task>();
   task->done = std::move(done);
   ClusterOperation& operation = task->operation;
   operation.name = absl::StrCat("operations/", MakeUuid());
-  operation.method = info.method;
-  operation.caller = permit.caller().principal.ToString();
+  operation.method = key.method;
+  operation.caller = key.caller;
   if (permit.delegate().has_value()) {
     operation.delegate = permit.delegate()->ToString();
   }
@@ -107,7 +122,7 @@ void GuestForwarder::Begin(const Permit& permit, const CallInfo& info,
   operation.host = route.host;
   operation.step = "recorded";
   operation.request = std::move(bytes);
-  task->key = {operation.caller, info.method, request_id, std::move(digest)};
+  task->key = std::move(key);
   const absl::Status submitted =
       parts_.executor->Submit([this, task] { Record(task); });
   if (!submitted.ok()) task->done(submitted);

@@ -50,18 +50,22 @@ class GuestForwarder {
   absl::StatusOr<GuestRoute> Route(const std::string& name) const;
 
   // A verb that is an operation: Start, Stop, Reboot, Delete. Answers when the
-  // host has taken it on, or with the error by which it refused.
+  // host has taken it on, or with the error by which it refused. A request id
+  // that was used gets its operation again, also where the guest is gone.
   template <typename Request>
   void Operate(const Permit& permit, const CallInfo& info,
                const Request& request,
                Completion<google::longrunning::Operation> done) {
+    RequestKey key{permit.caller().principal.ToString(), info.method,
+                   request.request_id(), RequestDigest(request)};
     absl::StatusOr<GuestRoute> route = Route(request.name());
-    if (!route.ok()) return done(route.status());
+    if (!route.ok()) {
+      return LookBack(std::move(key), route.status(), std::move(done));
+    }
     Request forwarded = request;
     forwarded.set_name(route->name);
-    Begin(permit, info, *std::move(route), request.request_id(),
-          RequestDigest(request), forwarded.SerializeAsString(),
-          std::move(done));
+    Begin(permit, std::move(key), *std::move(route),
+          forwarded.SerializeAsString(), std::move(done));
   }
 
   // A verb that is not: Pause, Resume.
@@ -78,8 +82,10 @@ class GuestForwarder {
  private:
   struct Task;
 
-  void Begin(const Permit& permit, const CallInfo& info, GuestRoute route,
-             const std::string& request_id, std::string digest,
+  // The first answer to the request, or `refusal` if it is new.
+  void LookBack(RequestKey key, const absl::Status& refusal,
+                Completion<google::longrunning::Operation> done);
+  void Begin(const Permit& permit, RequestKey key, GuestRoute route,
              std::string bytes,
              Completion<google::longrunning::Operation> done);
   void CallHost(const Permit& permit, const CallInfo& info, GuestRoute route,
