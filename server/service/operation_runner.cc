@@ -170,10 +170,12 @@ void OperationRunner::Ask(const TaskPtr& task) {
   if (client == nullptr) return;
   GetOperationRequest request;
   request.set_name(task->operation.name);
+  INNKEEPER_FAILPOINT("server.operation.asking");
   CallAgent<Operation>(
       *client, kGet, request, std::nullopt, kCallTimeout,
       Then<Operation>(
           task, [this](const TaskPtr& task, absl::StatusOr<Operation> answer) {
+            INNKEEPER_FAILPOINT("server.operation.asked");
             if (answer.ok()) return OnAgentOperation(task, *answer);
             if (absl::IsNotFound(answer.status())) return OnLost(task);
             OnTrouble(task, answer.status());
@@ -186,7 +188,9 @@ void OperationRunner::OnLost(const TaskPtr& task) {
   const ClusterOperation& operation = task->operation;
   const GuestRowPtr row =
       parts_.inventory->table().FindByUid(operation.guest_uid);
-  const bool there = row != nullptr && row->guest.state() == v1::Guest::RUNNING;
+  const bool there =
+      row != nullptr && (row->guest.state() == v1::Guest::RUNNING ||
+                         row->guest.state() == v1::Guest::PAUSED);
   if (IsLaunch(operation) && there) {
     google::protobuf::Any response;
     response.PackFrom(row->guest);
@@ -242,10 +246,12 @@ void OperationRunner::Wait(const TaskPtr& task) {
   WaitOperationRequest request;
   request.set_name(task->operation.name);
   request.mutable_timeout()->set_seconds(absl::ToInt64Seconds(kLongPoll));
+  INNKEEPER_FAILPOINT("server.operation.waiting");
   CallAgent<Operation>(
       *client, kWait, request, std::nullopt, kLongPoll + kCallTimeout,
       Then<Operation>(
           task, [this](const TaskPtr& task, absl::StatusOr<Operation> answer) {
+            INNKEEPER_FAILPOINT("server.operation.waited");
             if (answer.ok()) return OnAgentOperation(task, *answer);
             if (absl::IsNotFound(answer.status())) return OnLost(task);
             OnTrouble(task, answer.status());
