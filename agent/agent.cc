@@ -75,6 +75,9 @@ struct Agent::Parts {
 
   AgentConfig config;
   HostFacts facts;
+  // What guests may use where this agent has the machine to itself.
+  int64_t machine_memory_bytes = 0;
+  int64_t machine_vcpu_count = 0;
   HostProbe probe;
 
   // Later members use earlier ones.
@@ -218,6 +221,10 @@ void Agent::Parts::ReportHost() {
       static_cast<int32_t>(config.capacity_vcpu_count));
   host.mutable_capacity()->set_guest_count(
       static_cast<int32_t>(config.max_guests));
+  host.mutable_machine_capacity()->set_memory_bytes(
+      std::max<int64_t>(machine_memory_bytes, config.capacity_memory_bytes));
+  host.mutable_machine_capacity()->set_vcpu_count(static_cast<int32_t>(
+      std::max<int64_t>(machine_vcpu_count, config.capacity_vcpu_count)));
   host.mutable_acceleration()->set_kvm(probe.kvm);
   host.mutable_acceleration()->set_reason(probe.kvm_reason);
   host.set_qemu_version(probe.qemu.version);
@@ -261,12 +268,14 @@ void Agent::Parts::CollectGarbageLater() {
 
 absl::Status Agent::Parts::Begin() {
   ASSIGN_OR_RETURN(facts, ReadHostFacts());
+  machine_memory_bytes =
+      std::max<int64_t>(0, facts.memory_bytes - kReservedMemoryBytes);
+  machine_vcpu_count = facts.cpu_count * kVcpusPerCpu;
   if (config.capacity_memory_bytes == 0) {
-    config.capacity_memory_bytes =
-        std::max<int64_t>(0, facts.memory_bytes - kReservedMemoryBytes);
+    config.capacity_memory_bytes = machine_memory_bytes;
   }
   if (config.capacity_vcpu_count == 0) {
-    config.capacity_vcpu_count = facts.cpu_count * kVcpusPerCpu;
+    config.capacity_vcpu_count = machine_vcpu_count;
   }
   loop = std::make_unique<EventLoop>("agent");
   executor = std::make_unique<Executor>("worker", kWorkers, kMaxQueuedWork);

@@ -37,6 +37,8 @@ HostView ToHostView(const v1::Host& host) {
   view.labels.insert(host.labels().begin(), host.labels().end());
   view.total.memory_bytes = host.capacity().memory_bytes();
   view.total.vcpus = host.capacity().vcpu_count();
+  view.machine_total.memory_bytes = host.machine_capacity().memory_bytes();
+  view.machine_total.vcpus = host.machine_capacity().vcpu_count();
   view.kvm = host.acceleration().kvm();
   view.machine_types.assign(host.machine_types().begin(),
                             host.machine_types().end());
