@@ -71,8 +71,8 @@ class Spawner {
   // Every guest launched and not released, sorted by id.
   virtual void List(Completion<std::vector<KnownGuest>> done) = 0;
 
-  // `handler` runs once, on the loop, when the launcher is lost; at once if it
-  // is lost already.
+  // `handler` runs once, on the loop, when the launcher is lost, before what
+  // waits for it is told; at once if it is lost already.
   virtual void SetDisconnectHandler(absl::AnyInvocable<void()> handler) = 0;
 };
 

@@ -210,13 +210,13 @@ class LauncherClient::Connection
     loop_->Unwatch(socket_.get());
     socket_.reset();
     outgoing_.clear();
+    if (disconnect_ != nullptr) std::exchange(disconnect_, nullptr)();
     std::map<uint64_t, Pending> pending;
     pending.swap(pending_);
     for (auto& [unused, one] : pending) {
       loop_->Cancel(one.timer);
       one.done(Gone());
     }
-    if (disconnect_ != nullptr) std::exchange(disconnect_, nullptr)();
   }
 
   EventLoop* const loop_;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -121,6 +122,23 @@ TEST_F(LauncherClientTest, LostLauncherAnswersWhatWaitsAndWhatComesLater) {
   absl::Notification told_late;
   client_->SetDisconnectHandler([&] { told_late.Notify(); });
   EXPECT_TRUE(told_late.WaitForNotificationWithTimeout(absl::Seconds(10)));
+}
+
+TEST_F(LauncherClientTest, ThatTheLauncherIsLostIsToldBeforeWhatWaits) {
+  std::atomic<bool> lost{false};
+  std::atomic<bool> lost_before{false};
+  absl::Notification answered;
+  client_->SetDisconnectHandler([&] { lost = true; });
+  client_->Kill("a", [&](const absl::Status&) {
+    lost_before = lost.load();
+    answered.Notify();
+  });
+  Receive();
+
+  launcher_.reset();
+
+  ASSERT_TRUE(answered.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  EXPECT_TRUE(lost_before);
 }
 
 TEST_F(LauncherClientTest, GarbageFromTheOtherSideClosesTheConnection) {
