@@ -60,10 +60,14 @@ int64_t GuestBook::AllocatedVcpus() const {
   return vcpus;
 }
 
+absl::Time GuestBook::Now() const {
+  return absl::FromUnixMicros(absl::ToUnixMicros(parts_.clock->Now()));
+}
+
 void GuestBook::Add(GuestRecord record, GuestWrite write) {
   const std::string id = record.id;
   record.revision = 0;
-  record.create_time = parts_.clock->Now();
+  record.create_time = Now();
   Entry& entry = entries_[id];
   entry.record = std::move(record);
   entry.writes.push_back(std::move(write));
@@ -122,7 +126,7 @@ void GuestBook::SetOperation(absl::string_view id,
 void GuestBook::FinishOperation(const GuestRecord& next,
                                 GuestWrite* write) const {
   OperationRecord& operation = *write->operation;
-  const absl::Time now = parts_.clock->Now();
+  const absl::Time now = Now();
   operation.update_time = now;
   if (!write->outcome.has_value()) return;
   operation.done = true;
@@ -143,7 +147,7 @@ std::vector<EventRecord> GuestBook::MakeEvents(const GuestRecord& record,
   std::vector<EventRecord> events;
   for (const EventDraft& draft : write.events) {
     EventRecord event;
-    event.time = parts_.clock->Now();
+    event.time = Now();
     event.guest = record.id;
     event.owner = record.owner;
     event.type = draft.type;
@@ -160,7 +164,7 @@ void GuestBook::RunFirst(const std::string& id) {
   GuestRecord next = entry.record;
   if (write.change) write.change(next);
   next.revision = entry.record.revision + 1;
-  next.update_time = parts_.clock->Now();
+  next.update_time = Now();
   next.etag = absl::StrCat(next.uid.substr(0, 8), "-", next.revision);
   Change change;
   if (write.operation.has_value()) {

@@ -12,6 +12,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "agent/guest/guest_record.h"
 #include "agent/store/agent_store.h"
 #include "agent/store/store_types.h"
@@ -104,6 +105,10 @@ class GuestBook {
     std::deque<GuestWrite> writes;  // The first one is in progress.
     std::vector<absl::AnyInvocable<void()>> idle;
   };
+
+  // As exact as the store keeps times: what is told now and what is read back
+  // later must be the same.
+  absl::Time Now() const;
 
   void RunFirst(const std::string& id);
   void Finish(const std::string& id, GuestRecord next, Change change,
