@@ -6,6 +6,7 @@
 //   nested...   greets with JSON that is nested a million times
 //   dies...     serves its monitor, and aborts soon after it was let run
 //   mute...     serves its monitor until it is let run, then never again
+//   idle...     serves its monitor for ever, as a guest that stays paused
 //
 // Any other guest, and what the agent asks of QEMU outside of guests, is left
 // to the real QEMU.
@@ -76,6 +77,16 @@ void ServeUntilLetRun(int fd) {
   }
 }
 
+// Whoever connects, one after the other: agents come back.
+[[noreturn]] void Idle(int monitor) {
+  while (true) {
+    const int fd = accept(monitor, nullptr, nullptr);
+    if (fd < 0) continue;
+    ServeUntilLetRun(fd);
+    close(fd);
+  }
+}
+
 int Misbehave(const std::string& guest, int monitor) {
   const auto is = [&](const char* how) { return guest.rfind(how, 0) == 0; };
   if (is("exits")) {
@@ -83,6 +94,7 @@ int Misbehave(const std::string& guest, int monitor) {
     return 3;
   }
   if (is("silent")) Sleep();
+  if (is("idle")) Idle(monitor);
   const int fd = accept(monitor, nullptr, nullptr);
   if (is("endless")) {
     Write(fd, R"({"QMP": {"version": ")");
@@ -117,7 +129,7 @@ int main(int argc, char** argv) {
     }
   }
   for (const char* const how :
-       {"exits", "silent", "endless", "nested", "dies", "mute"}) {
+       {"exits", "silent", "endless", "nested", "dies", "mute", "idle"}) {
     if (guest.rfind(how, 0) == 0) return Misbehave(guest, monitor);
   }
   argv[0] = const_cast<char*>(kQemu);

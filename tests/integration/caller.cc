@@ -30,6 +30,7 @@ Caller::Caller(std::shared_ptr<grpc::Channel> channel)
       guests_(v1::Guests::NewStub(channel_)),
       consoles_(v1::Consoles::NewStub(channel_)),
       events_(v1::Events::NewStub(channel_)),
+      hosts_(v1::Hosts::NewStub(channel_)),
       policy_(v1::Policy::NewStub(channel_)),
       operations_(Operations::NewStub(channel_)) {}
 

@@ -16,6 +16,7 @@
 #include "innkeeper/v1/consoles.grpc.pb.h"
 #include "innkeeper/v1/events.grpc.pb.h"
 #include "innkeeper/v1/guests.grpc.pb.h"
+#include "innkeeper/v1/hosts.grpc.pb.h"
 #include "innkeeper/v1/policy.grpc.pb.h"
 #include "rpc/channel.h"
 #include "rpc/status_map.h"
@@ -71,6 +72,7 @@ class Caller {
   v1::Guests::Stub& guests() const { return *guests_; }
   v1::Consoles::Stub& consoles() const { return *consoles_; }
   v1::Events::Stub& events() const { return *events_; }
+  v1::Hosts::Stub& hosts() const { return *hosts_; }
   v1::Policy::Stub& policy() const { return *policy_; }
   google::longrunning::Operations::Stub& operations() const {
     return *operations_;
@@ -81,6 +83,7 @@ class Caller {
   const std::unique_ptr<v1::Guests::Stub> guests_;
   const std::unique_ptr<v1::Consoles::Stub> consoles_;
   const std::unique_ptr<v1::Events::Stub> events_;
+  const std::unique_ptr<v1::Hosts::Stub> hosts_;
   const std::unique_ptr<v1::Policy::Stub> policy_;
   const std::unique_ptr<google::longrunning::Operations::Stub> operations_;
 };

@@ -57,6 +57,12 @@ void WriteText(const std::string& path, absl::string_view text, mode_t mode) {
   Check(file.good() && chmod(path.c_str(), mode) == 0, path);
 }
 
+// Whether `pid` is there and not just waiting for whoever inherited it.
+bool Runs(pid_t pid) {
+  const absl::StatusOr<ProcStat> stat = ReadProcStat(absl::StrCat(pid));
+  return stat.ok() && stat->state != 'Z';
+}
+
 // The value of `key` in the last line of `log` that holds `event`.
 std::string LastValue(absl::string_view log, absl::string_view event,
                       absl::string_view key) {
@@ -80,6 +86,19 @@ bool Eventually(const std::function<bool()>& condition) {
     absl::SleepFor(absl::Milliseconds(10));
   }
   return true;
+}
+
+std::vector<std::string> FailpointsOf(const std::string& binary) {
+  const std::string command = binary + " --list_failpoints";
+  FILE* const output = popen(command.c_str(), "r");
+  Check(output != nullptr, command);
+  std::vector<std::string> names;
+  char line[256];
+  while (fgets(line, sizeof(line), output) != nullptr) {
+    names.emplace_back(line, strcspn(line, "\n"));
+  }
+  Check(pclose(output) == 0, command);
+  return names;
 }
 
 Lab::Lab() {
@@ -177,23 +196,48 @@ void Lab::AddDisk(const std::string& name, int64_t bytes) {
   Check(truncate(path.c_str(), bytes) == 0, path);
 }
 
+void Lab::SetCapacity(int64_t memory_bytes, int vcpus) {
+  memory_bytes_ = memory_bytes;
+  vcpus_ = vcpus;
+}
+
+void Lab::OwnTls() const {
+  const std::string state = dir_ + "/agent";
+  Check(chown(state.c_str(), agent_uid_, agent_uid_) == 0, state);
+  const std::string tls = state + "/tls";
+  Check(chown(tls.c_str(), agent_uid_, agent_uid_) == 0, tls);
+  for (const auto& file : fs::directory_iterator(tls)) {
+    Check(chown(file.path().c_str(), agent_uid_, agent_uid_) == 0, tls);
+  }
+}
+
+void Lab::Join(const std::string& token, int port) {
+  joins_ = true;
+  port_ = port;
+  const std::string tls = dir_ + "/agent/tls";
+  Check(fs::create_directory(tls), tls);
+  WriteText(tls + "/token", token, 0600);
+  OwnTls();
+}
+
 void Lab::WriteConfig() {
   const std::string state = dir_ + "/agent";
   if (!fs::exists(state + "/tls")) {
     pki_->Write(state + "/tls", pki_->Issue("host/" + instance_));
-    for (const char* const name :
-         {"", "/tls", "/tls/ca.pem", "/tls/cert.pem", "/tls/key.pem"}) {
-      Check(chown((state + name).c_str(), agent_uid_, agent_uid_) == 0, state);
-    }
+    OwnTls();
   }
   std::string text = absl::StrCat(
       "name: '", instance_, "'\ntrust_domain: '", std::string(kTestTrustDomain),
-      "'\nlisten_addresses: '127.0.0.1:0'\nunix_socket: '", state,
+      "'\nlisten_addresses: '127.0.0.1:", port_, "'\nunix_socket: '", state,
       "/agent.sock'\nstate_directory: '", state, "'\nca_file: '", state,
       "/tls/ca.pem'\ncertificate_file: '", state, "/tls/cert.pem'\nkey_file: '",
       state, "/tls/key.pem'\nqemu_binary: '", qemu_,
       "'\npools { key: 'main' value: '", pool_dir(),
-      "' }\ncapacity_memory_bytes: 8589934592\ncapacity_vcpu_count: 64\n");
+      "' }\ncapacity_memory_bytes: ", memory_bytes_,
+      "\ncapacity_vcpu_count: ", vcpus_, "\n");
+  if (joins_) {
+    absl::StrAppend(&text, "enrolment_token_file: '", state, "/tls/token'\n");
+  }
   for (const char* const binding :
        {"admin user/admin all", "operator user/operator all",
         "viewer user/viewer all", "owner user/tenant-a own",
@@ -206,6 +250,11 @@ void Lab::WriteConfig() {
 }
 
 absl::Status Lab::Start() {
+  Begin();
+  return AwaitAgent();
+}
+
+void Lab::Begin() {
   WriteConfig();
   std::vector<std::string> arguments = {
       dir_ + "/bin/innkeeper-launcher",
@@ -234,10 +283,15 @@ absl::Status Lab::Start() {
     const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);
+    if (!launcher_failpoint_.empty()) {
+      setenv("INNKEEPER_FAILPOINT", launcher_failpoint_.c_str(), 1);
+      setenv("INNKEEPER_FAILPOINT_LOG", (dir_ + "/launcher_reached").c_str(),
+             1);
+    }
     execv(argv[0], argv.data());
     _exit(127);
   }
-  return AwaitAgent();
+  launcher_failpoint_.clear();
 }
 
 absl::Status Lab::AwaitAgent() {
@@ -280,7 +334,7 @@ void Lab::KillAll() {
   kill(agent, SIGKILL);
   waitpid(launcher_, nullptr, 0);
   launcher_ = 0;
-  EXPECT_TRUE(Eventually([&] { return kill(agent, 0) != 0; }));
+  EXPECT_TRUE(Eventually([&] { return !Runs(agent); }));
 }
 
 void Lab::KillAgent() {
@@ -310,15 +364,24 @@ bool Lab::FailpointReached() const {
 }
 
 std::vector<std::string> Lab::AgentFailpoints() {
-  FILE* const output = popen("agent/innkeeper-agent --list_failpoints", "r");
-  Check(output != nullptr, "innkeeper-agent --list_failpoints");
-  std::vector<std::string> names;
-  char line[256];
-  while (fgets(line, sizeof(line), output) != nullptr) {
-    names.emplace_back(line, strcspn(line, "\n"));
+  return FailpointsOf("agent/innkeeper-agent");
+}
+
+void Lab::ArmLauncherFailpoint(const std::string& failpoint) {
+  fs::remove(dir_ + "/launcher_reached");
+  launcher_failpoint_ = failpoint;
+}
+
+bool Lab::LauncherFailpointReached() {
+  if (!fs::exists(dir_ + "/launcher_reached")) return false;
+  if (launcher_ != 0 && waitpid(launcher_, nullptr, WNOHANG) == launcher_) {
+    launcher_ = 0;
   }
-  Check(pclose(output) == 0, "innkeeper-agent --list_failpoints");
-  return names;
+  return launcher_ == 0 && !Runs(agent_pid());
+}
+
+std::vector<std::string> Lab::LauncherFailpoints() {
+  return FailpointsOf("agent/launcher/innkeeper-launcher");
 }
 
 std::shared_ptr<grpc::Channel> Lab::ChannelWith(

@@ -20,6 +20,9 @@ namespace innkeeper {
 // Polls `condition` for at most kPatience; whether it came true.
 bool Eventually(const std::function<bool()>& condition);
 
+// Every failpoint of `binary`, a path in the runfiles.
+std::vector<std::string> FailpointsOf(const std::string& binary);
+
 // Needs root. Runs the real binaries below a directory of its own, with uids
 // that no other lab has. user/admin is admin, user/operator operator,
 // user/viewer viewer of all; user/tenant-a and user/tenant-b own their guests.
@@ -40,9 +43,17 @@ class Lab {
   absl::Status AddTestGuest();
   // A disk of `bytes` zeros in pool "main".
   void AddDisk(const std::string& name, int64_t bytes);
+  // What guests may have in all. Default: 8 GiB and 64 vCPUs.
+  void SetCapacity(int64_t memory_bytes, int vcpus);
+  // The agent enrols with `token` instead of having a certificate, and listens
+  // on `port` of 127.0.0.1. Only AsRoot reaches it directly, then. Before
+  // Start.
+  void Join(const std::string& token, int port);
 
   // Starts launcher and agent; returns once the agent serves.
   absl::Status Start();
+  // The same without waiting.
+  void Begin();
   // Waits until the agent that the launcher started last serves.
   absl::Status AwaitAgent();
   // SIGTERM; guests live on. Whether the launcher ended as it should.
@@ -61,6 +72,13 @@ class Lab {
   // Every failpoint of the agent's binary.
   static std::vector<std::string> AgentFailpoints();
 
+  // The next launcher that starts dies at `failpoint`.
+  void ArmLauncherFailpoint(const std::string& failpoint);
+  // Whether it died there, and the agent with it: Start brings both back.
+  bool LauncherFailpointReached();
+  // Every failpoint of the launcher's binary.
+  static std::vector<std::string> LauncherFailpoints();
+
   // By mutual TLS, with a certificate of `principal`. Made anew for each agent:
   // the port changes.
   Caller As(absl::string_view principal) const;
@@ -71,6 +89,8 @@ class Lab {
   // Root on the unix socket.
   Caller AsRoot() const;
 
+  // Of the host, as in "hosts/NAME".
+  const std::string& name() const { return instance_; }
   const TestPki& pki() const { return *pki_; }
   // "127.0.0.1:PORT"
   const std::string& address() const { return address_; }
@@ -94,6 +114,8 @@ class Lab {
   std::vector<pid_t> Processes(bool all) const;
   std::vector<std::string> Cgroups() const;
   void InstallBinaries();
+  // A directory of the agent's for keys and certificates.
+  void OwnTls() const;
   void WriteConfig();
   // Ends and removes what a failed test has left, so that it stays alone.
   void Purge();
@@ -102,11 +124,16 @@ class Lab {
   std::string instance_;
   uid_t agent_uid_ = 0;  // The guests' uids follow it.
   std::string qemu_ = "/usr/bin/qemu-system-x86_64";
+  int64_t memory_bytes_ = int64_t{8} << 30;
+  int vcpus_ = 64;
+  bool joins_ = false;
+  int port_ = 0;
   std::unique_ptr<TestPki> pki_;
   mutable int certificates_ = 0;
   pid_t launcher_ = 0;
   size_t log_start_ = 0;  // Of what the present launcher logs.
   size_t armed_at_ = 0;
+  std::string launcher_failpoint_;
   std::string address_;
 };
 

@@ -1,0 +1,45 @@
+// The launcher dies by SIGKILL at every point that it names, and its agent with
+// it. Afterwards a guest is there once under the same pid, or nothing of it is.
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/integration/host_death.h"
+#include "tests/integration/lab.h"
+
+namespace innkeeper {
+namespace {
+
+// Each failpoint under the verb that passes it. A deletion passes none: all
+// that the launcher has of a guest goes when that has stopped.
+std::vector<HostDeath> Deaths() {
+  std::vector<HostDeath> deaths;
+  for (const std::string& failpoint : Lab::LauncherFailpoints()) {
+    const bool launches = absl::StrContains(failpoint, ".launch.");
+    deaths.push_back({HostDeath::Victim::kLauncher,
+                      launches ? CrashVerb::kLaunch : CrashVerb::kStop,
+                      failpoint});
+  }
+  return deaths;
+}
+
+TEST(LauncherCrashTest, NothingIsLostOrDoubledAtAnyFailpoint) {
+  std::set<std::string> covered;
+  Lab lab;
+
+  for (const HostDeath& death : Deaths()) {
+    SCOPED_TRACE(ToString(death));
+    ASSERT_NO_FATAL_FAILURE(DieAndRecover(lab, death));
+    covered.insert(death.failpoint);
+  }
+
+  const std::vector<std::string> all = Lab::LauncherFailpoints();
+  EXPECT_FALSE(all.empty());
+  EXPECT_EQ(covered, std::set<std::string>(all.begin(), all.end()));
+}
+
+}  // namespace
+}  // namespace innkeeper
