@@ -50,12 +50,12 @@ class DiskFullTest : public testing::Test {
     LaunchPlan plan = harness_.QemuPlan("full");
     plan.images = {{"disks", "disk.qcow2", true, max_bytes}};
     plan.fds.push_back({7, FdKind::kImage, 0});
-    plan.argv.insert(
-        plan.argv.end(),
-        {"-add-fd", "fd=7,set=1", "-blockdev",
-         R"({"driver":"file","node-name":"f","filename":"/dev/fdset/1",)"
-         R"("locking":"on"})",
-         "-blockdev", R"({"driver":"qcow2","node-name":"d","file":"f"})"});
+    const std::string file =
+        R"({"driver":"file","node-name":"f","filename":"/dev/fdset/1",)"
+        R"("locking":"on"})";
+    plan.argv.insert(plan.argv.end(),
+                     {"-add-fd", "fd=7,set=1", "-blockdev", file, "-blockdev",
+                      R"({"driver":"qcow2","node-name":"d","file":"f"})"});
     return plan;
   }
   uintmax_t FileSize() {
