@@ -173,10 +173,16 @@ void QemuGuest::StartSession(UniqueFd socket, absl::Duration timeout,
     const auto self = weak.lock();
     AnswerOnce(*answer, status);
     if (self == nullptr || self->closed_ || self->exited_) return;
-    LogWarning("guest.monitor_closed",
-               {{"guest", self->id_}, {"error", status.message()}});
-    // Its process may just have ended, which is told elsewhere; if not, the
-    // next connection shows whether it answers.
+    // A process that ends closes this first, and its end is told elsewhere.
+    // Only a monitor that is lost without it is worth a word, and the next
+    // connection shows whether it answers.
+    constexpr absl::Duration kEndIsKnown = absl::Seconds(1);
+    self->loop_->After(kEndIsKnown,
+                       [self, error = std::string(status.message())] {
+                         if (self->closed_ || self->exited_) return;
+                         LogWarning("guest.monitor_closed",
+                                    {{"guest", self->id_}, {"error", error}});
+                       });
     self->DialLater();
   };
   QmpSession::Options options;
