@@ -34,7 +34,7 @@ namespace {
 
 constexpr size_t kMaxText = 1024;
 // Eleven texts of 1 KiB, each byte escaped to six, and the names.
-constexpr int64_t kMaxLine = 128 * 1024;
+constexpr int64_t kMaxLine = int64_t{128} * 1024;
 
 absl::Status Broken(const std::string& path, int64_t line,
                     absl::string_view why) {

@@ -34,7 +34,7 @@ namespace {
 constexpr absl::string_view kPrefix = "inn1.";
 // Of SHA-256, behind the content: tells a slip in copying from a refusal.
 constexpr size_t kChecksumBytes = 8;
-constexpr size_t kMaxTextBytes = 16 * 1024;
+constexpr size_t kMaxTextBytes = size_t{16} * 1024;
 constexpr size_t kMaxAddressBytes = 259;  // A DNS name, a colon, a port.
 constexpr int kMaxAddresses = 8;
 

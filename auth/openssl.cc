@@ -25,7 +25,7 @@ namespace innkeeper {
 namespace {
 
 // Ours have less than 1 KiB; this leaves room for those of other authorities.
-constexpr size_t kMaxCertificateBytes = 16 * 1024;
+constexpr size_t kMaxCertificateBytes = size_t{16} * 1024;
 constexpr absl::string_view kPemMark = "-----BEGIN CERTIFICATE-----";
 
 absl::Status Refused(absl::string_view what) {

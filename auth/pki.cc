@@ -34,7 +34,7 @@
 namespace innkeeper {
 namespace {
 
-constexpr size_t kMaxFileBytes = 64 * 1024;
+constexpr size_t kMaxFileBytes = size_t{64} * 1024;
 constexpr mode_t kSecret = 0600;
 constexpr mode_t kPublic = 0644;
 constexpr absl::Duration kRootLife = absl::Hours(24 * 3650);

@@ -160,7 +160,7 @@ void ServeGated(GuestTable& table) {
   run.access = &access;
   run.connections = &connections;
   const std::unique_ptr<ServerRunner> runner =
-      Require(ServerRunner::Start(std::move(run)), "serve");
+      Require(ServerRunner::Start(run), "serve");
   ServeUntilEof(runner->addresses()[0]);
 }
 

@@ -181,7 +181,7 @@ absl::Status Frontend::Serve(
   run.gate = gate();
   run.access = access_.get();
   run.connections = &connections_;
-  ASSIGN_OR_RETURN(runner_, ServerRunner::Start(std::move(run)));
+  ASSIGN_OR_RETURN(runner_, ServerRunner::Start(run));
   health_->SetAllServing(true);
   for (const std::string& address : runner_->addresses()) {
     LogInfo(absl::StrCat(options_.noun, ".serving"),

@@ -79,8 +79,9 @@ class Gate {
     Completion<Response> done = [call,
                                  response](absl::StatusOr<Response> result) {
       if (!call->Claim()) return;
-      if (result.ok()) *response = *std::move(result);
-      call->Answer(result.status());
+      const absl::Status status = result.status();
+      if (status.ok()) *response = *std::move(result);
+      call->Answer(status);
     };
     if constexpr (std::is_invocable_v<Core&, const Permit&, const CallInfo&,
                                       Completion<Response>>) {

@@ -56,6 +56,7 @@ class ScriptedProcess final : public Process {
   };
   arguments.insert(arguments.begin(), "innkeeper-agent");
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   exit(RunProcess(static_cast<int>(arguments.size()), argv.data(), info));

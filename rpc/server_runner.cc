@@ -87,7 +87,7 @@ void SetLimits(grpc::ServerBuilder& builder) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServerRunner>> ServerRunner::Start(
-    Options options) {
+    const Options& options) {
   // Held for ever: when its last user goes, gRPC may wait 10 s for a poller of
   // its own.
   static const bool kept = (grpc_init(), true);

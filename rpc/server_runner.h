@@ -40,7 +40,8 @@ class ServerRunner {
   // Listens and serves. FAILED_PRECONDITION (CONFIG_INVALID) if a service has a
   // method without an access rule: it then serves nothing. Other errors are
   // those of listening. InitTls() comes first.
-  static absl::StatusOr<std::unique_ptr<ServerRunner>> Start(Options options);
+  static absl::StatusOr<std::unique_ptr<ServerRunner>> Start(
+      const Options& options);
   // As Stop() without grace.
   ~ServerRunner();
   ServerRunner(const ServerRunner&) = delete;

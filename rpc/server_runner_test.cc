@@ -41,7 +41,6 @@
 namespace innkeeper {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 using Serving = grpc::health::v1::HealthCheckResponse;
@@ -65,7 +64,7 @@ TEST(ServerRunnerTest, ServiceWithoutRulesKeepsItFromStarting) {
   run.gate = &gate;
   run.access = &*access;
   run.connections = &connections;
-  EXPECT_THAT(ServerRunner::Start(std::move(run)),
+  EXPECT_THAT(ServerRunner::Start(run),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("innkeeper.v1.Guests")));
 }

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kBytesPerMilli = (int64_t{16} << 20) / 1000;
 constexpr int64_t kBurstBytes = int64_t{1} << 20;
-constexpr size_t kReadBytes = 16 * 1024;
+constexpr size_t kReadBytes = size_t{16} * 1024;
 // A read counts for at least as much: a guest that writes single bytes must not
 // cost a system call for each. While it pauses they gather.
 constexpr int64_t kLeastReadCost = 4096;

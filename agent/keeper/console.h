@@ -37,8 +37,8 @@ class Console {
   void Finish();
 
  private:
-  static constexpr size_t kRingBytes = 256 * 1024;
-  static constexpr size_t kReplayBytes = 64 * 1024;
+  static constexpr size_t kRingBytes = size_t{256} * 1024;
+  static constexpr size_t kReplayBytes = size_t{64} * 1024;
   static constexpr size_t kInputBytes = 4096;
 
   struct Client {

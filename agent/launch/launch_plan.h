@@ -70,10 +70,10 @@ struct LaunchPlan {
 
 // The bounds that ValidatePlan() holds a plan to.
 inline constexpr size_t kMaxArguments = 256;
-inline constexpr size_t kMaxArgumentBytes = 32 * 1024;
-inline constexpr size_t kMaxManifestBytes = 32 * 1024;
+inline constexpr size_t kMaxArgumentBytes = size_t{32} * 1024;
+inline constexpr size_t kMaxManifestBytes = size_t{32} * 1024;
 // Arguments and manifest together, so that a plan fits into one message.
-inline constexpr size_t kMaxPlanTextBytes = 56 * 1024;
+inline constexpr size_t kMaxPlanTextBytes = size_t{56} * 1024;
 inline constexpr size_t kMaxImages = 16;
 inline constexpr size_t kMaxOverlays = 16;
 inline constexpr size_t kMaxPlannedFds = 32;
@@ -85,7 +85,7 @@ inline constexpr int64_t kMaxOverlayBytes = int64_t{16} << 40;
 inline constexpr int64_t kMaxImageBytes = int64_t{64} << 40;
 inline constexpr int64_t kMaxRamBytes = int64_t{16} << 40;
 inline constexpr int64_t kMinMemoryLimitBytes = int64_t{16} << 20;
-inline constexpr int64_t kMaxCpuMillis = 1000 * 1000;
+inline constexpr int64_t kMaxCpuMillis = int64_t{1000} * 1000;
 inline constexpr int64_t kMaxPids = 4096;
 
 // Whether `id` is [a-z]([a-z0-9-]{0,61}[a-z0-9])?, which makes it safe as the

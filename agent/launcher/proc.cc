@@ -24,7 +24,7 @@
 namespace innkeeper {
 namespace {
 
-constexpr size_t kMaxProcBytes = 64 * 1024;
+constexpr size_t kMaxProcBytes = size_t{64} * 1024;
 
 // The four numbers after "Uid:" or "Gid:".
 absl::Status ReadIds(absl::string_view status, absl::string_view key,

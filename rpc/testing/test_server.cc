@@ -103,7 +103,7 @@ TestServer::TestServer(Options options)
   run.access = access_.get();
   run.connections = &connections_;
   run.acceptor = options.acceptor;
-  runner_ = Value(ServerRunner::Start(std::move(run)));
+  runner_ = Value(ServerRunner::Start(run));
 }
 
 TestServer::~TestServer() {
