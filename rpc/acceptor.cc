@@ -79,6 +79,7 @@ Acceptor::Acceptor(Options options, ConnectionTable* table)
     : options_(options),
       table_(table),
       limiter_(options.max_unidentified_per_source),
+      buckets_(std::make_shared<BucketTable>()),
       scratch_(new char[Relay::kChunk]),
       loop_(std::make_unique<EventLoop>("acceptor")) {}
 
@@ -240,11 +241,12 @@ void Acceptor::Admit(Port* port, UniqueFd client,
     Shed(std::move(client));
     return;
   }
-  Hand(port, std::move(client), std::move(name), unix_peer, std::move(slot));
+  Hand(port, std::move(client), std::move(name), unix_peer, source,
+       std::move(slot));
 }
 
 void Acceptor::Hand(Port* port, UniqueFd client, std::string address,
-                    std::optional<UnixPeer> unix_peer,
+                    std::optional<UnixPeer> unix_peer, absl::string_view source,
                     SourceLimiter::Slot slot) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0,
@@ -260,9 +262,8 @@ void Acceptor::Hand(Port* port, UniqueFd client, std::string address,
     return;
   }
   auto connection = std::make_shared<Connection>(
-      std::move(address), port->listener.address, unix_peer, std::move(slot));
-  // What comes by a unix socket comes from this machine and costs nobody else.
-  if (port->is_unix) connection->bucket().SetUnlimited();
+      std::move(address), port->listener.address, unix_peer, source,
+      std::move(slot), buckets_);
   table_->Insert(*key, connection);
 
   const uint64_t id = next_id_++;
@@ -270,7 +271,7 @@ void Acceptor::Hand(Port* port, UniqueFd client, std::string address,
   entry.key = *std::move(key);
   entry.connection = connection;
   entry.relay = std::make_unique<Relay>(
-      loop_.get(), std::move(client), std::move(ours), &connection->bucket(),
+      loop_.get(), std::move(client), std::move(ours), &connection->pace(),
       scratch_.get(), [this, id] { loop_->Post([this, id] { Forget(id); }); });
   entry.relay->Start();
   loop_->After(options_.silence_limit, [this, id] { ExpectCall(id); });

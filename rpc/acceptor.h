@@ -18,6 +18,7 @@
 #include "base/event_loop.h"
 #include "base/unique_fd.h"
 #include "grpcpp/server_builder.h"
+#include "rpc/bucket_table.h"
 #include "rpc/connection.h"
 #include "rpc/connection_table.h"
 #include "rpc/listener.h"
@@ -32,7 +33,8 @@ namespace innkeeper {
 //
 // It holds what strangers can do within bounds: descriptors (the newest is shed
 // when they run short, and a reserve stays free for the rest of the process),
-// connections that have not shown who they are, and bytes a second. Construct,
+// connections that have not shown who they are, and the bytes a second of each
+// source and principal, however many connections they come by. Construct,
 // listen, Start, StopAccepting, destroy; all from one thread.
 class Acceptor {
  public:
@@ -109,7 +111,8 @@ class Acceptor {
   void ShedWithoutDescriptors(Port* port);
   void Admit(Port* port, UniqueFd client, const sockaddr_storage& address);
   void Hand(Port* port, UniqueFd client, std::string address,
-            std::optional<UnixPeer> unix_peer, SourceLimiter::Slot slot);
+            std::optional<UnixPeer> unix_peer, absl::string_view source,
+            SourceLimiter::Slot slot);
   void ExpectCall(uint64_t id);
   void ExpectQuiet(uint64_t id);
   void Shed(UniqueFd client);
@@ -119,6 +122,7 @@ class Acceptor {
   const Options options_;
   ConnectionTable* const table_;
   SourceLimiter limiter_;
+  const std::shared_ptr<BucketTable> buckets_;
   std::vector<std::unique_ptr<Port>> ports_;
   std::unique_ptr<Sink> tcp_;
   std::unique_ptr<Sink> local_;

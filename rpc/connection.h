@@ -11,9 +11,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "rpc/bucket_table.h"
+#include "rpc/pace.h"
 #include "rpc/source_limiter.h"
-#include "rpc/token_bucket.h"
 #include "rpc/verified_peer.h"
 
 namespace innkeeper {
@@ -28,13 +30,11 @@ struct UnixPeer {
 // Thread-safe.
 class Connection {
  public:
-  // `slot` counts it among its source's unidentified connections.
+  // `slot` counts it among the unidentified connections of `source`, whose
+  // bucket of `buckets` it shares.
   Connection(std::string address, std::string listener,
-             std::optional<UnixPeer> unix_peer, SourceLimiter::Slot slot)
-      : address_(std::move(address)),
-        listener_(std::move(listener)),
-        unix_peer_(unix_peer),
-        slot_(std::move(slot)) {}
+             std::optional<UnixPeer> unix_peer, absl::string_view source,
+             SourceLimiter::Slot slot, std::shared_ptr<BucketTable> buckets);
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
@@ -46,11 +46,12 @@ class Connection {
   const std::optional<UnixPeer>& unix_peer() const { return unix_peer_; }
 
   // What the client may send, in bytes. Without limit for unix sockets.
-  TokenBucket& bucket() { return bucket_; }
+  Pace& pace() { return pace_; }
 
   // Who the other end is: made by `make` when it is asked for first, then kept.
   // An error is not kept. A connection whose peer is known no longer counts
-  // against its source, and gets the rate of its kind.
+  // against its source: servers and gateways, which carry the calls of many,
+  // are without limit, and others share the bucket of their principal.
   absl::StatusOr<std::shared_ptr<const VerifiedPeer>> GetPeer(
       absl::AnyInvocable<absl::StatusOr<VerifiedPeer>()> make)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -60,7 +61,8 @@ class Connection {
   const std::string address_;
   const std::string listener_;
   const std::optional<UnixPeer> unix_peer_;
-  TokenBucket bucket_;
+  const std::shared_ptr<BucketTable> buckets_;
+  Pace pace_;
   mutable absl::Mutex mutex_;
   SourceLimiter::Slot slot_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<const VerifiedPeer> peer_ ABSL_GUARDED_BY(mutex_);

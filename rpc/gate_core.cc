@@ -168,7 +168,10 @@ absl::StatusOr<std::shared_ptr<const VerifiedPeer>> GateCore::Identify(
   if (connection == nullptr) {
     return Unauthenticated("the call did not come through the acceptor");
   }
-  return connection->GetPeer([&] { return Verify(*connection, context); });
+  absl::StatusOr<std::shared_ptr<const VerifiedPeer>> peer =
+      connection->GetPeer([&] { return Verify(*connection, context); });
+  if (peer.ok()) connection->pace().OnCall();
+  return peer;
 }
 
 absl::StatusOr<VerifiedPeer> GateCore::Verify(

@@ -9,31 +9,20 @@
 #include <string>
 #include <utility>
 
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
-
 namespace innkeeper {
 namespace {
 
 // Fewer tokens than this are not worth a system call; then it waits for more.
 constexpr int64_t kWorthReading = 1024;
-constexpr int64_t kWorthWaking = 8 << 10;
-
-// A steady time for the bucket, which knows no epoch.
-absl::Time SteadyNow() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return absl::TimeFromTimespec(now);
-}
+constexpr int64_t kWorthWaking = 2 << 10;
 
 }  // namespace
 
-Relay::Relay(EventLoop* loop, UniqueFd outer, UniqueFd inner,
-             TokenBucket* bucket, char* scratch,
-             absl::AnyInvocable<void()> on_closed)
+Relay::Relay(EventLoop* loop, UniqueFd outer, UniqueFd inner, Pace* pace,
+             char* scratch, absl::AnyInvocable<void()> on_closed)
     : loop_(loop),
       sockets_{std::move(outer), std::move(inner)},
-      bucket_(bucket),
+      pace_(pace),
       scratch_(scratch),
       on_closed_(std::move(on_closed)) {}
 
@@ -83,11 +72,11 @@ void Relay::OnEvents(Side side, uint32_t events) {
 
 bool Relay::Pump(Side from) {
   int64_t limit = static_cast<int64_t>(kChunk);
-  if (from == kOuter && !bucket_->unlimited()) {
-    limit = std::min(limit, bucket_->Available(SteadyNow()));
+  if (from == kOuter && !pace_->unlimited()) {
+    limit = std::min(limit, pace_->Available(SteadyNow()));
     if (limit < kWorthReading) {
       directions_[from].waiting = true;
-      timer_ = loop_->After(bucket_->UntilAvailable(kWorthWaking), [this] {
+      timer_ = loop_->After(pace_->UntilAvailable(kWorthWaking), [this] {
         directions_[kOuter].waiting = false;
         UpdateEvents(kOuter);
       });
@@ -108,7 +97,7 @@ bool Relay::Pump(Side from) {
   bytes_ += static_cast<uint64_t>(got);
   if (from == kOuter) {
     heard_ = true;
-    bucket_->Take(got);
+    pace_->Take(got);
   }
   ssize_t sent = send(sockets_[Other(from)].get(), scratch_,
                       static_cast<size_t>(got), MSG_DONTWAIT | MSG_NOSIGNAL);

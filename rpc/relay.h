@@ -9,25 +9,25 @@
 #include "absl/functional/any_invocable.h"
 #include "base/event_loop.h"
 #include "base/unique_fd.h"
-#include "rpc/token_bucket.h"
+#include "rpc/pace.h"
 
 namespace innkeeper {
 
-// Used on its loop's thread only. What comes from `outer` is paced by a token
-// bucket; what goes there is not. Each side is read only while the other takes
-// what was read, so that no more than one read's worth waits in memory, and a
-// connection at rest holds no buffer at all. An end of one direction is passed
-// on; the other direction goes on until its own end.
+// Used on its loop's thread only. What comes from `outer` is paced; what goes
+// there is not. Each side is read only while the other takes what was read, so
+// that no more than one read's worth waits in memory, and a connection at rest
+// holds no buffer at all. An end of one direction is passed on; the other
+// direction goes on until its own end.
 class Relay {
  public:
   // The most that is read at once: the size of the scratch buffer.
   static constexpr size_t kChunk = size_t{64} << 10;
 
-  // `loop`, `bucket` and `scratch` (kChunk bytes that the loop's relays share)
+  // `loop`, `pace` and `scratch` (kChunk bytes that the loop's relays share)
   // must outlive it. Both sockets are non-blocking. `on_closed` runs once, on
   // the loop, when nothing more can be passed on; it must not destroy the relay
   // before it returns.
-  Relay(EventLoop* loop, UniqueFd outer, UniqueFd inner, TokenBucket* bucket,
+  Relay(EventLoop* loop, UniqueFd outer, UniqueFd inner, Pace* pace,
         char* scratch, absl::AnyInvocable<void()> on_closed);
   ~Relay();
   Relay(const Relay&) = delete;
@@ -63,7 +63,7 @@ class Relay {
 
   EventLoop* const loop_;
   UniqueFd sockets_[2];
-  TokenBucket* const bucket_;
+  Pace* const pace_;
   char* const scratch_;
   absl::AnyInvocable<void()> on_closed_;
   Direction directions_[2];

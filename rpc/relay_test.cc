@@ -15,6 +15,7 @@
 #include "base/event_loop.h"
 #include "base/unique_fd.h"
 #include "gtest/gtest.h"
+#include "rpc/pace.h"
 #include "rpc/token_bucket.h"
 
 namespace innkeeper {
@@ -32,17 +33,17 @@ class RelayTest : public testing::Test {
     service_ = UniqueFd(inner[0]);
     fcntl(outer[1], F_SETFL, O_NONBLOCK);
     fcntl(inner[1], F_SETFL, O_NONBLOCK);
-    bucket_.SetUnlimited();
-    Start(UniqueFd(outer[1]), UniqueFd(inner[1]), &bucket_);
+    pace_.SetUnlimited();
+    Start(UniqueFd(outer[1]), UniqueFd(inner[1]), &pace_);
   }
   void TearDown() override {
     loop_.PostAndWait([this] { relay_.reset(); });
   }
-  void Start(UniqueFd outer, UniqueFd inner, TokenBucket* bucket) {
+  void Start(UniqueFd outer, UniqueFd inner, Pace* pace) {
     loop_.PostAndWait([&] {
-      relay_ = std::make_unique<Relay>(
-          &loop_, std::move(outer), std::move(inner), bucket, scratch_.data(),
-          [this] { closed_.Notify(); });
+      relay_ = std::make_unique<Relay>(&loop_, std::move(outer),
+                                       std::move(inner), pace, scratch_.data(),
+                                       [this] { closed_.Notify(); });
       relay_->Start();
     });
   }
@@ -78,7 +79,7 @@ class RelayTest : public testing::Test {
 
   EventLoop loop_{"relay_test"};
   std::vector<char> scratch_ = std::vector<char>(Relay::kChunk);
-  TokenBucket bucket_;
+  Pace pace_{std::make_shared<TokenBucket>()};
   UniqueFd client_;
   UniqueFd service_;
   absl::Notification closed_;
@@ -147,12 +148,12 @@ TEST_F(RelayTest, PaceHolds) {
   fcntl(outer[1], F_SETFL, O_NONBLOCK);
   fcntl(inner[1], F_SETFL, O_NONBLOCK);
   // 64 KiB at once, then 100 KiB in a fifth of a second.
-  TokenBucket bucket(500 << 10, 64 << 10);
+  Pace pace(std::make_shared<TokenBucket>(500 << 10, 64 << 10), 0);
   std::unique_ptr<Relay> paced;
   loop_.PostAndWait([&] {
     paced =
         std::make_unique<Relay>(&loop_, UniqueFd(outer[1]), UniqueFd(inner[1]),
-                                &bucket, scratch_.data(), [] {});
+                                &pace, scratch_.data(), [] {});
     paced->Start();
   });
   const std::string text = Pattern(164 << 10);

@@ -1,22 +1,30 @@
 #include "rpc/token_bucket.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
 namespace innkeeper {
 
+absl::Time SteadyNow() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return absl::TimeFromTimespec(now);
+}
+
 int64_t TokenBucket::Available(absl::Time now) {
-  if (unlimited()) return std::numeric_limits<int64_t>::max();
+  absl::MutexLock lock(&mutex_);
   if (refilled_ == absl::InfinitePast()) refilled_ = now;
   const absl::Duration passed = now - refilled_;
   // A long rest fills the bucket; beyond that nothing can overflow.
   if (passed >= absl::Seconds(1)) {
     tokens_ = std::min(burst_, tokens_ + rate_);
     refilled_ = now;
-    return tokens_;
+    return std::max<int64_t>(tokens_, 0);
   }
   const int64_t fresh =
       absl::ToInt64Microseconds(passed) * rate_ / int64_t{1000000};
@@ -29,12 +37,19 @@ int64_t TokenBucket::Available(absl::Time now) {
 }
 
 void TokenBucket::Take(int64_t bytes) {
-  if (!unlimited()) tokens_ -= bytes;
+  absl::MutexLock lock(&mutex_);
+  tokens_ -= bytes;
+}
+
+void TokenBucket::Give(int64_t bytes) {
+  absl::MutexLock lock(&mutex_);
+  tokens_ = std::min(burst_, tokens_ + bytes);
 }
 
 absl::Duration TokenBucket::UntilAvailable(int64_t bytes) const {
+  absl::MutexLock lock(&mutex_);
   const int64_t missing = std::min(bytes, burst_) - tokens_;
-  if (unlimited() || missing <= 0) return absl::ZeroDuration();
+  if (missing <= 0) return absl::ZeroDuration();
   return absl::Microseconds(missing * int64_t{1000000} / rate_ + 1);
 }
 

@@ -39,12 +39,24 @@ TEST(TokenBucketTest, WaitIsAsLongAsItTakes) {
   EXPECT_LE(bucket.UntilAvailable(100000), absl::Milliseconds(501));
 }
 
-TEST(TokenBucketTest, UnlimitedIsNeverEmpty) {
-  TokenBucket bucket(1, 1);
-  bucket.SetUnlimited();
-  bucket.Take(1 << 30);
-  EXPECT_GT(bucket.Available(kStart), 1 << 30);
-  EXPECT_EQ(bucket.UntilAvailable(1 << 30), absl::ZeroDuration());
+TEST(TokenBucketTest, WhatIsTakenTwiceIsWaitedForTwice) {
+  TokenBucket bucket(1000, 500);
+  bucket.Available(kStart);
+  bucket.Take(500);
+  bucket.Take(500);
+  EXPECT_EQ(bucket.Available(kStart + absl::Milliseconds(400)), 0);
+  EXPECT_EQ(bucket.Available(kStart + absl::Milliseconds(600)), 100);
+}
+
+TEST(TokenBucketTest, WhatIsGivenBackDoesNotOverflow) {
+  TokenBucket bucket(1000, 500);
+  EXPECT_TRUE(bucket.IsFull(kStart));
+  bucket.Take(100);
+  EXPECT_FALSE(bucket.IsFull(kStart));
+  bucket.Give(60);
+  EXPECT_EQ(bucket.Available(kStart), 460);
+  bucket.Give(60);
+  EXPECT_TRUE(bucket.IsFull(kStart));
 }
 
 }  // namespace
