@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "cli/command/command_set.h"
+#include "cli/command/completion_command.h"
 #include "cli/command/console_command.h"
 #include "cli/command/doctor_command.h"
 #include "cli/command/event_command.h"
@@ -54,6 +55,7 @@ void AddAll(CommandSet& commands) {
   AddPolicyCommand(commands);
   AddPkiCommands(commands);
   AddDoctorCommand(commands);
+  AddCompletionCommand(commands);
   AddVersionCommand(commands);
 }
 
@@ -78,6 +80,10 @@ ExitCode RunInn(const std::vector<std::string>& arguments,
   app.footer(kFooter);
   CommandSet commands(&app, &session);
   AddAll(commands);
+  if (!arguments.empty() && arguments.front() == kCompleteWord) {
+    PrintSuggestions(commands, {arguments.begin() + 1, arguments.end()});
+    return ExitCode::kOk;
+  }
   // CLI11 takes them last to first.
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
   try {

@@ -43,10 +43,11 @@ CLI::App* CommandSet::Add(CLI::App* parent, const std::string& name,
       ->check(CLI::IsMember({"table", "wide", "json", "jsonl", "name"}))
       ->type_name("FORMAT")
       ->group("Common options");
-  app->add_option("-R,--remote", common->remote,
-                  "The agent or server to ask; see: inn remote list")
-      ->type_name("NAME")
-      ->group("Common options");
+  Takes(NameKind::kRemote,
+        app->add_option("-R,--remote", common->remote,
+                        "The agent or server to ask; see: inn remote list")
+            ->type_name("NAME")
+            ->group("Common options"));
   app->add_flag("-q,--quiet", common->quiet, "Nothing but results and errors")
       ->group("Common options");
   const std::string words =
@@ -58,6 +59,16 @@ CLI::App* CommandSet::Add(CLI::App* parent, const std::string& name,
 CLI::App* CommandSet::AddGroup(const std::string& name,
                                const std::string& description) {
   return root_->add_subcommand(name, description)->require_subcommand(1);
+}
+
+CLI::Option* CommandSet::Takes(NameKind kind, CLI::Option* option) {
+  kinds_[option] = kind;
+  return option;
+}
+
+NameKind CommandSet::KindOf(const CLI::Option* option) const {
+  const auto known = kinds_.find(option);
+  return known == kinds_.end() ? NameKind::kNone : known->second;
 }
 
 absl::Status CommandSet::Run() { return FindParsed()->run(); }

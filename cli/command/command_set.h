@@ -3,11 +3,13 @@
 #define INNKEEPER_CLI_COMMAND_COMMAND_SET_H_
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "CLI/App.hpp"
 #include "absl/status/status.h"
+#include "cli/command/name_kind.h"
 #include "cli/session.h"
 
 namespace innkeeper {
@@ -26,6 +28,11 @@ class CommandSet {
   CLI::App* Add(CLI::App* parent, const std::string& name,
                 const std::string& description,
                 std::function<absl::Status()> run);
+  // Notes what `option` names, for Complete. Returns it.
+  CLI::Option* Takes(NameKind kind, CLI::Option* option);
+  // What was noted; kNone if nothing was.
+  NameKind KindOf(const CLI::Option* option) const;
+
   // Adds a command that only has commands.
   CLI::App* AddGroup(const std::string& name, const std::string& description);
 
@@ -46,6 +53,7 @@ class CommandSet {
   CLI::App* const root_;
   Session* const session_;
   std::vector<Command> commands_;
+  std::map<const CLI::Option*, NameKind> kinds_;
 };
 
 }  // namespace innkeeper

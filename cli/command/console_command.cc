@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
 #include "cli/command/command_set.h"
+#include "cli/command/name_kind.h"
 #include "cli/console_session.h"
 #include "cli/name.h"
 #include "cli/session.h"
@@ -49,7 +50,10 @@ void AddConsoleCommand(CommandSet& commands) {
   CLI::App* console =
       commands.Add(commands.root(), "console", "Join a guest's serial console",
                    [=] { return RunConsole(*session, *flags); });
-  console->add_option("NAME", flags->name, "The guest")->required();
+  commands
+      .Takes(NameKind::kGuest,
+             console->add_option("NAME", flags->name, "The guest"))
+      ->required();
   console->add_flag("--read-only", flags->read_only, "Only watch");
   console
       ->add_option("--escape", flags->escape, "The key that detaches, or none")

@@ -17,6 +17,7 @@
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
 #include "cli/command/guest_operation.h"
+#include "cli/command/name_kind.h"
 #include "cli/name.h"
 #include "cli/operation_waiter.h"
 #include "cli/output/format.h"
@@ -41,11 +42,6 @@ struct ChangeOptions {
   bool allow_missing = false;
   std::string grace;
 };
-
-CLI::App* AddNames(CLI::App* app, ChangeOptions* options) {
-  app->add_option("NAME", options->names, "Guests")->required();
-  return app;
-}
 
 absl::Status CheckOneForId(const ChangeOptions& options) {
   if (options.names.size() < 2 || options.change.request_id.empty()) {
@@ -204,7 +200,10 @@ std::shared_ptr<ChangeOptions> AddChange(
   Session* session = &commands.session();
   *app = commands.Add(commands.root(), name, description,
                       [=] { return run(*session, *options); });
-  AddNames(*app, options.get());
+  commands
+      .Takes(NameKind::kGuest,
+             (*app)->add_option("NAME", options->names, "Guests"))
+      ->required();
   AddChangeFlags(*app, &options->change);
   return options;
 }
@@ -217,10 +216,10 @@ void AddGuestCommands(CommandSet& commands) {
   CLI::App* app = nullptr;
 
   auto shown = std::make_shared<std::string>();
+  app = commands.Add(commands.root(), "show", "Show everything about a guest",
+                     [=] { return RunShow(*session, *shown); });
   commands
-      .Add(commands.root(), "show", "Show everything about a guest",
-           [=] { return RunShow(*session, *shown); })
-      ->add_option("NAME", *shown, "The guest")
+      .Takes(NameKind::kGuest, app->add_option("NAME", *shown, "The guest"))
       ->required();
 
   auto start = AddChange(

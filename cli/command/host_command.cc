@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
+#include "cli/command/name_kind.h"
 #include "cli/name.h"
 #include "cli/output/format.h"
 #include "cli/output/host_view.h"
@@ -144,8 +145,11 @@ absl::Status RunToken(Session& session, const HostOptions& options) {
   return absl::OkStatus();
 }
 
-CLI::App* AddNamed(CLI::App* app, HostOptions* options) {
-  app->add_option("HOST", options->name, "The host")->required();
+CLI::App* AddNamed(CommandSet& commands, CLI::App* app, HostOptions* options) {
+  commands
+      .Takes(NameKind::kHost,
+             app->add_option("HOST", options->name, "The host"))
+      ->required();
   return app;
 }
 
@@ -165,28 +169,33 @@ void AddHostCommands(CommandSet& commands) {
   list->add_option("--sort-by", flags->sort_by, "Such as: name desc")
       ->type_name("FIELDS");
 
-  AddNamed(commands.Add(group, "show", "Show everything about a host",
+  AddNamed(commands,
+           commands.Add(group, "show", "Show everything about a host",
                         [=] { return RunShow(*session, *options); }),
            flags);
   AddNamed(
+      commands,
       commands.Add(
           group, "cordon", "Keep new guests away from a host",
           [=] { return RunCordon(*session, *options, &Stub::CordonHost); }),
       flags);
   AddNamed(
+      commands,
       commands.Add(
           group, "uncordon", "Let new guests come again",
           [=] { return RunCordon(*session, *options, &Stub::UncordonHost); }),
       flags);
 
   CLI::App* remove =
-      AddNamed(commands.Add(group, "remove", "Forget a host for good",
+      AddNamed(commands,
+               commands.Add(group, "remove", "Forget a host for good",
                             [=] { return RunRemove(*session, *options); }),
                flags);
   remove->add_flag("-f,--force", flags->force,
                    "Although guests of the cluster are on it");
 
   CLI::App* token = AddNamed(
+      commands,
       commands.Add(group, "token", "Make a token that brings a host in, once",
                    [=] { return RunToken(*session, *options); }),
       flags);

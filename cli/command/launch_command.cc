@@ -166,7 +166,7 @@ void AddLaunchCommands(CommandSet& commands) {
                    [=] { return RunLaunch(*session, *options); });
   launch->add_option("NAME", options->launch.name, "What to call it")
       ->required();
-  AddLaunchFlags(launch, &options->launch);
+  AddLaunchFlags(commands, launch, &options->launch);
   AddWaitFlags(launch, &options->wait);
   launch
       ->add_option("--request-id", options->change.request_id,
@@ -182,7 +182,7 @@ void AddLaunchCommands(CommandSet& commands) {
       [=] { return RunExplain(*session, *explained); });
   explain->add_option("NAME", explained->name, "A guest to be, or a REASON")
       ->required();
-  AddLaunchFlags(explain, explained.get());
+  AddLaunchFlags(commands, explain, explained.get());
 }
 
 }  // namespace innkeeper

@@ -17,6 +17,8 @@
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
+#include "cli/command/command_set.h"
+#include "cli/command/name_kind.h"
 #include "cli/name.h"
 #include "cli/value.h"
 #include "innkeeper/v1/guests.pb.h"
@@ -118,13 +120,14 @@ void SetSpec(const LaunchFlags& flags, Faults& faults, v1::GuestSpec* spec) {
 
 }  // namespace
 
-void AddLaunchFlags(CLI::App* app, LaunchFlags* flags) {
+void AddLaunchFlags(CommandSet& commands, CLI::App* app, LaunchFlags* flags) {
   app->add_option("--owner", flags->owner,
                   "Who it belongs to: you, if not given")
       ->type_name("USER");
-  app->add_option("--host", flags->host,
-                  "Where; the server places it if not "
-                  "given")
+  commands
+      .Takes(NameKind::kHost,
+             app->add_option("--host", flags->host,
+                             "Where; the server places it if not given"))
       ->type_name("HOST");
   app->add_option("--vcpus", flags->vcpus, "Virtual processors")
       ->type_name("N")

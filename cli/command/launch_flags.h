@@ -8,6 +8,7 @@
 
 #include "CLI/App.hpp"
 #include "absl/status/statusor.h"
+#include "cli/command/command_set.h"
 #include "innkeeper/v1/guests.pb.h"
 
 namespace innkeeper {
@@ -31,7 +32,7 @@ struct LaunchFlags {
 };
 
 // All but the name.
-void AddLaunchFlags(CLI::App* app, LaunchFlags* flags);
+void AddLaunchFlags(CommandSet& commands, CLI::App* app, LaunchFlags* flags);
 
 // Without request_id and validate_only. INVALID_ARGUMENT with a field violation
 // for every option that cannot be read; what they say is for the service to

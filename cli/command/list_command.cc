@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
+#include "cli/command/name_kind.h"
 #include "cli/filter.h"
 #include "cli/name.h"
 #include "cli/output/format.h"
@@ -207,7 +208,9 @@ void AddListCommand(CommandSet& commands) {
       ->type_name("FILTER");
   list->add_option("--owner", options->owner, "Only this owner's")
       ->type_name("USER");
-  list->add_option("--host", options->host, "Only on this host")
+  commands
+      .Takes(NameKind::kHost,
+             list->add_option("--host", options->host, "Only on this host"))
       ->type_name("HOST");
   list->add_option("--sort-by", options->sort_by,
                    "Such as: owner,create_time desc")

@@ -15,6 +15,7 @@
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
 #include "cli/command/guest_operation.h"
+#include "cli/command/name_kind.h"
 #include "cli/errors.h"
 #include "cli/name.h"
 #include "cli/output/fields.h"
@@ -182,23 +183,23 @@ void AddOperationCommands(CommandSet& commands) {
   list->alias("ls");
   list->add_option("--filter", flags->filter, "Such as: done = false")
       ->type_name("FILTER");
-  commands
-      .Add(group, "show", "Show an operation",
-           [=] { return RunShow(*session, *options); })
-      ->add_option("OPERATION", flags->name, "Its name")
-      ->required();
+  const auto add_name = [&](CLI::App* app) {
+    commands
+        .Takes(NameKind::kOperation,
+               app->add_option("OPERATION", flags->name, "Its name"))
+        ->required();
+  };
+  add_name(commands.Add(group, "show", "Show an operation",
+                        [=] { return RunShow(*session, *options); }));
   CLI::App* wait = commands.Add(group, "wait", "Wait for an operation to end",
                                 [=] { return RunWait(*session, *options); });
-  wait->add_option("OPERATION", flags->name, "Its name")->required();
+  add_name(wait);
   wait->add_option("--timeout", flags->wait.timeout,
                    "How long to wait; the operation goes on")
       ->type_name("SPAN")
       ->capture_default_str();
-  commands
-      .Add(group, "cancel", "Ask an operation to stop",
-           [=] { return RunCancel(*session, *options); })
-      ->add_option("OPERATION", flags->name, "Its name")
-      ->required();
+  add_name(commands.Add(group, "cancel", "Ask an operation to stop",
+                        [=] { return RunCancel(*session, *options); }));
 }
 
 }  // namespace innkeeper

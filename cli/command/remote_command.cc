@@ -16,6 +16,7 @@
 #include "base/status_macros.h"
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
+#include "cli/command/name_kind.h"
 #include "cli/output/format.h"
 #include "cli/output/table.h"
 #include "cli/remotes.h"
@@ -186,20 +187,24 @@ void AddRemoteCommands(CommandSet& commands) {
   CLI::App* list = commands.Add(group, "list", "List what is known",
                                 [=] { return RunList(*session); });
   list->alias("ls");
+  CLI::App* use =
+      commands.Add(group, "use", "Talk to it where nothing else is said",
+                   [=] { return RunUse(*session, *options); });
   commands
-      .Add(group, "use", "Talk to it where nothing else is said",
-           [=] { return RunUse(*session, *options); })
-      ->add_option("NAME", flags->name, "Which")
+      .Takes(NameKind::kRemote, use->add_option("NAME", flags->name, "Which"))
       ->required();
+  CLI::App* remove = commands.Add(group, "remove", "Forget it", [=] {
+    return RunRemove(*session, *options);
+  });
   commands
-      .Add(group, "remove", "Forget it",
-           [=] { return RunRemove(*session, *options); })
-      ->add_option("NAME", flags->name, "Which")
+      .Takes(NameKind::kRemote,
+             remove->add_option("NAME", flags->name, "Which"))
       ->required();
-  commands
-      .Add(group, "test", "Ask it who you are",
-           [=] { return RunTest(*session, *options); })
-      ->add_option("NAME", flags->name, "Which; the one in use if not given");
+  CLI::App* test = commands.Add(group, "test", "Ask it who you are",
+                                [=] { return RunTest(*session, *options); });
+  commands.Takes(NameKind::kRemote,
+                 test->add_option("NAME", flags->name,
+                                  "Which; the one in use if not given"));
 }
 
 }  // namespace innkeeper

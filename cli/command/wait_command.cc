@@ -18,6 +18,7 @@
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
 #include "cli/command/guest_operation.h"
+#include "cli/command/name_kind.h"
 #include "cli/filter.h"
 #include "cli/name.h"
 #include "cli/output/guest_view.h"
@@ -140,7 +141,10 @@ void AddWaitCommand(CommandSet& commands) {
   CLI::App* wait =
       commands.Add(commands.root(), "wait", "Wait for a guest to get somewhere",
                    [=] { return RunWait(*session, *options); });
-  wait->add_option("NAME", options->name, "The guest")->required();
+  commands
+      .Takes(NameKind::kGuest,
+             wait->add_option("NAME", options->name, "The guest"))
+      ->required();
   wait->add_option("--for", options->condition,
                    "running, stopped, paused, failed, state=STATE or deleted")
       ->type_name("CONDITION")
