@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -92,6 +95,27 @@ void CheckState(const PlacementRequest& request, const HostView& host,
   }
 }
 
+bool HasMachineType(const HostView& host, const std::string& type) {
+  if (type.empty()) return true;
+  const std::string versioned = absl::StrCat("pc-", type, "-");
+  return std::any_of(host.machine_types.begin(), host.machine_types.end(),
+                     [&](const std::string& known) {
+                       return known == type ||
+                              absl::StartsWith(known, versioned);
+                     });
+}
+
+// "pc-q35-7.2, pc-q35-7.1 and 30 more"
+std::string MachineTypesOf(const HostView& host) {
+  constexpr size_t kTold = 8;
+  const std::vector<std::string>& all = host.machine_types;
+  if (all.empty()) return "none";
+  const std::string told = absl::StrJoin(
+      all.begin(), all.begin() + std::min(all.size(), kTold), ", ");
+  if (all.size() <= kTold) return told;
+  return absl::StrCat(told, " and ", all.size() - kTold, " more");
+}
+
 void CheckFeatures(const PlacementRequest& request, const HostView& host,
                    std::vector<Loss>& losses) {
   for (const auto& [key, value] : request.labels) {
@@ -108,16 +132,10 @@ void CheckFeatures(const PlacementRequest& request, const HostView& host,
     losses.push_back(
         {Loss::Kind::kAcceleration, "acceleration: asked KVM, has none"});
   }
-  const std::string& type = request.machine_type;
-  if (!type.empty() &&
-      std::find(host.machine_types.begin(), host.machine_types.end(), type) ==
-          host.machine_types.end()) {
-    losses.push_back(
-        {Loss::Kind::kMachineType,
-         absl::StrCat("machine type: asked ", type, ", has ",
-                      host.machine_types.empty()
-                          ? "none"
-                          : absl::StrJoin(host.machine_types, ", "))});
+  if (!HasMachineType(host, request.machine_type)) {
+    losses.push_back({Loss::Kind::kMachineType,
+                      absl::StrCat("machine type: asked ", request.machine_type,
+                                   ", has ", MachineTypesOf(host))});
   }
   for (const std::string& volume : request.volumes) {
     if (host.volumes.count(volume) > 0) continue;

@@ -44,7 +44,8 @@ bool OnOneMachine(const HostView& a, const HostView& b);
 struct PlacementRequest {
   Capacity needs;
   bool needs_kvm = false;
-  std::string machine_type;                   // Empty: any.
+  // Empty: any. "q35": any version of it, such as "pc-q35-7.2".
+  std::string machine_type;
   std::set<std::string> volumes;              // "POOL/VOLUME", all on the host.
   std::optional<std::string> host;            // Only this one.
   std::map<std::string, std::string> labels;  // All on the host, with values.

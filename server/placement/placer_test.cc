@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
@@ -174,6 +175,44 @@ TEST(PlacerTest, WhatIsAskedAndThereIsNoLoss) {
 
   EXPECT_THAT(placement.host, Optional(std::string("a")));
   EXPECT_THAT(placement.verdicts[0].losses, IsEmpty());
+}
+
+TEST(PlacerTest, AnyVersionOfTheMachineTypeWillDo) {
+  HostView old = Host("a");
+  old.machine_types = {"pc-q35-6.2", "q35-like", "microvm"};
+  HostView none = Host("b");
+  none.machine_types = {"pc-i440fx-7.2", "microvm"};
+  PlacementRequest request = Request();
+  request.machine_type = "q35";
+
+  const Placement placement = Place(request, {old, none});
+
+  EXPECT_THAT(placement.host, Optional(std::string("a")));
+  EXPECT_THAT(TextsOf(placement.verdicts[1]),
+              ElementsAre("machine type: asked q35, has pc-i440fx-7.2, "
+                          "microvm"));
+}
+
+TEST(PlacerTest, HostWithoutMicrovmLosesAGuestThatAsksForIt) {
+  HostView host = Host("a");
+  host.machine_types.clear();
+  for (int i = 0; i < 10; ++i) {
+    host.machine_types.push_back(absl::StrCat("pc-q35-7.", i));
+  }
+  PlacementRequest request = Request();
+  request.machine_type = "microvm";
+
+  const Placement placement = Place(request, {host});
+
+  EXPECT_THAT(
+      TextsOf(placement.verdicts[0]),
+      ElementsAre("machine type: asked microvm, has pc-q35-7.0, pc-q35-7.1, "
+                  "pc-q35-7.2, pc-q35-7.3, pc-q35-7.4, pc-q35-7.5, "
+                  "pc-q35-7.6, pc-q35-7.7 and 2 more"));
+  EXPECT_THAT(NoHostFits(request, placement),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_EQ(DetailsOf(NoHostFits(request, placement)).preconditions[0].type,
+            reason::kMachineTypeUnsupported);
 }
 
 TEST(NoHostFitsTest, LackOfRoomNamesEveryHostsNumbers) {

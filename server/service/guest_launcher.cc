@@ -67,6 +67,8 @@ PlacementRequest ToPlacementRequest(const v1::LaunchGuestRequest& request) {
   PlacementRequest placement;
   placement.needs = ToCapacity(spec);
   placement.needs_kvm = spec.acceleration() == v1::GuestSpec::KVM;
+  placement.machine_type =
+      spec.machine() == v1::GuestSpec::MICROVM ? "microvm" : "q35";
   for (const v1::GuestSpec::Disk& disk : spec.disks()) {
     placement.volumes.insert(ToVolume(disk.volume()));
   }

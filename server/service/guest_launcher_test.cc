@@ -159,6 +159,7 @@ v1::Host MakeHost(const std::string& id, int64_t memory_gib) {
   v1::Host host;
   host.set_name(absl::StrCat("hosts/", id));
   host.set_machine_id(id);
+  host.add_machine_types("pc-q35-7.2");
   host.mutable_capacity()->set_memory_bytes(memory_gib * kGib);
   host.mutable_capacity()->set_vcpu_count(1000);
   return host;
