@@ -41,6 +41,18 @@ void OperationIndex::Erase(absl::string_view name, int64_t revision) {
   by_name_.erase(known);
 }
 
+void OperationIndex::ShowStep(absl::string_view name, absl::string_view step) {
+  absl::MutexLock lock(&mutex_);
+  const auto known = by_name_.find(name);
+  if (known == by_name_.end()) return;
+  const Entry& before = known->second;
+  if (before->done || before->step == step) return;
+  auto shown = std::make_shared<ClusterOperation>(*before);
+  shown->step = std::string(step);
+  by_age_[PositionOf(*shown)] = shown;
+  known->second = std::move(shown);
+}
+
 OperationIndex::Entry OperationIndex::Find(absl::string_view name) const {
   absl::MutexLock lock(&mutex_);
   const auto known = by_name_.find(name);

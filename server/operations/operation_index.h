@@ -27,6 +27,9 @@ class OperationIndex {
   // Drops the operation unless it has a state newer than `revision`.
   void Erase(absl::string_view name, int64_t revision)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Shows `step` until a newer state is put; not for what is done or unknown.
+  void ShowStep(absl::string_view name, absl::string_view step)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Null if unknown.
   Entry Find(absl::string_view name) const ABSL_LOCKS_EXCLUDED(mutex_);
   // The newest that is about the guest of that id; null if none is known.

@@ -203,6 +203,7 @@ absl::StatusOr<ClusterOperation> OperationManager::Finish(
       name,
       [&result](ClusterOperation& operation) {
         operation.done = true;
+        operation.step = "done";
         operation.request.clear();
         if (result.ok()) {
           operation.response = *result;

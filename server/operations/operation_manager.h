@@ -75,10 +75,15 @@ class OperationManager {
   absl::StatusOr<ClusterOperation> Update(absl::string_view name, Change change,
                                           Txn companion = Txn());
   // Update by which the operation is done, with the response's bytes or an
-  // error. Whoever waits for it is woken.
+  // error; its step is "done". Whoever waits for it is woken.
   absl::StatusOr<ClusterOperation> Finish(absl::string_view name,
                                           absl::StatusOr<std::string> result,
                                           Txn companion = Txn());
+  // Shows what the host that runs the operation says of it. In memory only: a
+  // step that costs nothing to lose is not worth a write. Does not block.
+  void ShowStep(absl::string_view name, absl::string_view step) {
+    index_.ShowStep(name, step);
+  }
   // Update that sets cancel_requested; whoever runs the operation looks at it
   // between steps.
   absl::StatusOr<ClusterOperation> RequestCancel(absl::string_view name);

@@ -208,6 +208,30 @@ TEST_F(OperationManagerTest, CancelIsRequestedOfWhatRunsOnly) {
   EXPECT_THAT(unknown, HasReason(reason::kOperationNotFound));
 }
 
+TEST_F(OperationManagerTest, StepThatIsShownIsNotWritten) {
+  MustStart(Operation("1"));
+  const int64_t commits = faulty_.commits();
+
+  manager_->ShowStep("operations/1", "booting");
+  manager_->ShowStep("operations/2", "booting");
+
+  EXPECT_EQ(manager_->Find("operations/1")->step, "booting");
+  EXPECT_EQ(manager_->List(All, 0, nullptr)[0]->step, "booting");
+  EXPECT_EQ(manager_->Find("operations/2"), nullptr);
+  EXPECT_EQ(faulty_.commits(), commits);
+  Restart();
+  EXPECT_EQ(manager_->Find("operations/1")->step, "");
+}
+
+TEST_F(OperationManagerTest, StepOfWhatIsDoneStaysDone) {
+  MustStart(Operation("1"));
+  ASSERT_THAT(manager_->Finish("operations/1", "response"), IsOk());
+
+  manager_->ShowStep("operations/1", "booting");
+
+  EXPECT_EQ(manager_->Find("operations/1")->step, "done");
+}
+
 TEST_F(OperationManagerTest, UpdateOverAnotherWritersKeepsBoth) {
   MustStart(Operation("1"));
   faulty_.FailNextCommits({CommitFault::kConflict});

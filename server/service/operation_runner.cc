@@ -236,7 +236,8 @@ void OperationRunner::OnAgentOperation(const TaskPtr& task,
   task->pause = parts_.shortest_pause;
   task->Accept(absl::OkStatus());
   if (operation.done()) return SetResult(task, ResultOf(operation));
-  // What the agent does shows as the operation's step, from memory at most.
+  const std::string step = StepOf(operation);
+  if (!step.empty()) parts_.operations->ShowStep(task->operation.name, step);
   Do(task, &OperationRunner::Wait);
 }
 

@@ -55,6 +55,15 @@ absl::StatusOr<Operation> ToOperation(const ClusterOperation& operation) {
   return shown;
 }
 
+std::string StepOf(const Operation& operation) {
+  v1::GuestOperationMetadata metadata;
+  if (!operation.metadata().Is<v1::GuestOperationMetadata>() ||
+      !operation.metadata().UnpackTo(&metadata)) {
+    return "";
+  }
+  return metadata.step();
+}
+
 absl::StatusOr<std::string> ResultOf(const Operation& operation) {
   if (operation.has_error()) {
     const absl::Status error = FromRpcStatus(operation.error());

@@ -18,6 +18,9 @@ std::string VerbOf(absl::string_view method);
 absl::StatusOr<google::longrunning::Operation> ToOperation(
     const ClusterOperation& operation);
 
+// The step that an agent says its operation has reached; empty if it says none.
+std::string StepOf(const google::longrunning::Operation& operation);
+
 // What an agent's finished operation came to: the response as it is stored, or
 // its error.
 absl::StatusOr<std::string> ResultOf(
