@@ -1,6 +1,8 @@
 #include "server/hosts/agent_client.h"
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/error.h"
 #include "base/reason.h"
 
@@ -19,6 +21,17 @@ bool IsUnreachable(const absl::Status& status) {
              (absl::IsUnknown(status) || absl::IsInternal(status));
   }
   return true;
+}
+
+absl::Status ToHostError(absl::string_view host, const absl::Status& status) {
+  if (!IsUnreachable(status) || !DetailsOf(status).reason.empty()) {
+    return status;
+  }
+  return Error(absl::StatusCode::kUnavailable, reason::kHostUnreachable,
+               absl::StrCat("host '", host,
+                            "' did not answer: ", status.message(),
+                            "; what it was asked for may have happened"))
+      .With("host", absl::StrCat("hosts/", host));
 }
 
 }  // namespace innkeeper

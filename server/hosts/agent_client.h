@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "auth/delegation.h"
 #include "base/completion.h"
@@ -41,8 +42,9 @@ class AgentClient {
   virtual ~AgentClient() = default;
 
   // Calls the unary `method` ("innkeeper.v1.Guests/StopGuest") with the bytes
-  // of its request; for somebody else where there is a delegation. Errors as
-  // the agent gave them; an error of the way there has no reason.
+  // of its request; for somebody else where there is a delegation, which lasts
+  // no longer than the call. Errors as the agent gave them; an error of the way
+  // there has no reason.
   virtual void Call(const std::string& method, std::string request,
                     const std::optional<Delegation>& delegation,
                     absl::Duration timeout, Completion<std::string> done) = 0;
@@ -79,6 +81,10 @@ void CallAgent(AgentClient& client, const std::string& method,
 // Whether `status`, of a Call, leaves open if the agent acted: it did not
 // answer, or answered that it is about to stop.
 bool IsUnreachable(const absl::Status& status);
+
+// What somebody is told whose call to `host` ("h1") failed with `status`: what
+// the agent said, or, of an error of the way, UNAVAILABLE (HOST_UNREACHABLE).
+absl::Status ToHostError(absl::string_view host, const absl::Status& status);
 
 }  // namespace innkeeper
 

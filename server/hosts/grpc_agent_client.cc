@@ -1,5 +1,6 @@
 #include "server/hosts/grpc_agent_client.h"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +10,8 @@
 #include "absl/memory/memory.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "auth/principal.h"
 #include "base/status_macros.h"
 #include "grpcpp/client_context.h"
@@ -47,11 +50,14 @@ absl::StatusOr<std::unique_ptr<AgentClient>> GrpcAgentClient::Create(
                    Principal::Parse(absl::StrCat("host/", host.name)));
   ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
                    MakeChannel(host.address, tls));
-  return absl::WrapUnique<AgentClient>(new GrpcAgentClient(std::move(channel)));
+  return absl::WrapUnique<AgentClient>(
+      new GrpcAgentClient(host.name, std::move(channel)));
 }
 
-GrpcAgentClient::GrpcAgentClient(std::shared_ptr<grpc::Channel> channel)
-    : channel_(std::move(channel)),
+GrpcAgentClient::GrpcAgentClient(std::string host,
+                                 std::shared_ptr<grpc::Channel> channel)
+    : host_(std::move(host)),
+      channel_(std::move(channel)),
       generic_(std::make_shared<grpc::GenericStub>(channel_)),
       inventory_(agent::v1::Inventory::NewStub(channel_)),
       consoles_(v1::Consoles::NewStub(channel_)) {}
@@ -62,7 +68,11 @@ void GrpcAgentClient::Call(const std::string& method, std::string request,
                            Completion<std::string> done) {
   auto call = std::make_shared<UnaryCall>();
   SetTimeout(&call->context, timeout);
-  if (delegation.has_value()) SetDelegation(&call->context, *delegation);
+  if (delegation.has_value()) {
+    Delegation bounded = *delegation;
+    bounded.deadline = std::min(bounded.deadline, absl::Now() + timeout);
+    SetDelegation(&call->context, bounded);
+  }
   const grpc::Slice slice(request);
   call->request = grpc::ByteBuffer(&slice, 1);
   call->done = std::move(done);
@@ -84,7 +94,7 @@ std::unique_ptr<AgentClient::Subscription> GrpcAgentClient::WatchInventory(
 void GrpcAgentClient::AttachSerial(const v1::AttachSerialRequest& first,
                                    const Delegation& delegation,
                                    std::shared_ptr<Console> stream) {
-  RelaySerial(consoles_, first, delegation, std::move(stream));
+  RelaySerial(consoles_, host_, first, delegation, std::move(stream));
 }
 
 }  // namespace innkeeper

@@ -35,8 +35,9 @@ class GrpcAgentClient final : public AgentClient {
                     std::shared_ptr<Console> stream) override;
 
  private:
-  explicit GrpcAgentClient(std::shared_ptr<grpc::Channel> channel);
+  GrpcAgentClient(std::string host, std::shared_ptr<grpc::Channel> channel);
 
+  const std::string host_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::shared_ptr<grpc::GenericStub> generic_;
   const std::shared_ptr<agent::v1::Inventory::Stub> inventory_;

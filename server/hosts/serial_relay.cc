@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -22,9 +23,11 @@ class Relay final
     : public grpc::ClientBidiReactor<AttachSerialRequest, AttachSerialResponse>,
       public std::enable_shared_from_this<Relay> {
  public:
-  Relay(std::shared_ptr<v1::Consoles::Stub> stub,
+  Relay(std::shared_ptr<v1::Consoles::Stub> stub, std::string host,
         std::shared_ptr<AgentClient::Console> stream)
-      : stub_(std::move(stub)), stream_(std::move(stream)) {}
+      : stub_(std::move(stub)),
+        host_(std::move(host)),
+        stream_(std::move(stream)) {}
 
   void Start(const AttachSerialRequest& first, const Delegation& delegation) {
     self_ = shared_from_this();
@@ -85,7 +88,7 @@ class Relay final
   }
 
   void OnDone(const grpc::Status& status) override {
-    stream_->Finish(FromGrpcStatus(status));
+    stream_->Finish(ToHostError(host_, FromGrpcStatus(status)));
     const std::shared_ptr<Relay> last = std::move(self_);
   }
 
@@ -134,6 +137,7 @@ class Relay final
   }
 
   const std::shared_ptr<v1::Consoles::Stub> stub_;
+  const std::string host_;
   const std::shared_ptr<AgentClient::Console> stream_;
   grpc::ClientContext context_;
   std::shared_ptr<Relay> self_;
@@ -154,10 +158,10 @@ class Relay final
 }  // namespace
 
 void RelaySerial(std::shared_ptr<v1::Consoles::Stub> stub,
-                 const v1::AttachSerialRequest& first,
+                 const std::string& host, const v1::AttachSerialRequest& first,
                  const Delegation& delegation,
                  std::shared_ptr<AgentClient::Console> stream) {
-  std::make_shared<Relay>(std::move(stub), std::move(stream))
+  std::make_shared<Relay>(std::move(stub), host, std::move(stream))
       ->Start(first, delegation);
 }
 

@@ -240,12 +240,7 @@ void Inventory::Read(const std::string& host, const Position& after, int limit,
       *client, kListEvents, request, std::nullopt, kListTimeout,
       [host, id, done = std::move(done)](
           absl::StatusOr<agent::v1::ListHostEventsResponse> page) mutable {
-        if (!page.ok()) {
-          return done(
-              IsUnreachable(page.status())
-                  ? Unreachable(id, std::string(page.status().message()))
-                  : page.status());
-        }
+        if (!page.ok()) return done(ToHostError(id, page.status()));
         std::vector<v1::Event> events;
         for (v1::Event& event : *page->mutable_events()) {
           event.set_host(host);

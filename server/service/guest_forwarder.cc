@@ -79,12 +79,17 @@ void GuestForwarder::CallHost(const Permit& permit, const CallInfo& info,
                               parts_.inventory->FencingNumber(route.host)};
   const absl::Duration timeout =
       std::min(kMaxTimeout, info.deadline - absl::Now());
-  CallAgent<v1::Guest>(*route.client, info.method, request, delegation, timeout,
-                       [row = route.row, done = std::move(done)](
-                           absl::StatusOr<v1::Guest> guest) mutable {
-                         if (guest.ok()) guest->set_name(row->guest.name());
-                         done(std::move(guest));
-                       });
+  CallAgent<v1::Guest>(
+      *route.client, info.method, request, delegation, timeout,
+      [row = route.row, host = route.host,
+       done = std::move(done)](absl::StatusOr<v1::Guest> guest) mutable {
+        if (!guest.ok()) {
+          return done(ToHostError(host, guest.status()));
+        }
+        guest->set_name(row->guest.name());
+        guest->set_host(row->guest.host());
+        done(std::move(guest));
+      });
 }
 
 void GuestForwarder::LookBack(RequestKey key, const absl::Status& refusal,

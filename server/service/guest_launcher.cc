@@ -145,7 +145,11 @@ void GuestLauncher::CheckOnly(const TaskPtr& task, const std::string& host) {
     return task->done(parts_.inventory->CheckReachable(host));
   }
   CallAgent<Operation>(*client, kLaunch, task->request, task->delegation(),
-                       kCheckTimeout, std::move(task->done));
+                       kCheckTimeout,
+                       [task, host](absl::StatusOr<Operation> checked) {
+                         if (checked.ok()) return task->done(*checked);
+                         task->done(ToHostError(host, checked.status()));
+                       });
 }
 
 void GuestLauncher::CheckShape(const TaskPtr& task) {
@@ -264,7 +268,9 @@ void GuestLauncher::Explain(const Permit& permit,
             kCheckTimeout,
             [explained = std::move(explained),
              answer](absl::StatusOr<v1::ExplainLaunchResponse> host) mutable {
-              if (!host.ok()) return (*answer)(host.status());
+              if (!host.ok()) {
+                return (*answer)(ToHostError(chosen, host.status()));
+              }
               explained.MergeFrom(*host);
               (*answer)(std::move(explained));
             });
