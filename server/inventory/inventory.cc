@@ -79,6 +79,7 @@ void Inventory::AddHost(const EnrolledHost& host) {
     absl::MutexLock lock(&mutex_);
     hosts_[host.name] = std::move(entry);
   }
+  // Only now: what the agent says of a host that is not there is lost.
   if (link != nullptr) parts_.loop->Post([link] { link->Start(); });
 }
 
