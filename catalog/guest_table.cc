@@ -19,6 +19,9 @@
 namespace innkeeper {
 namespace {
 
+// "guests/" and an id.
+constexpr size_t kMaxName = 7 + 63;
+
 // A row as a list sees it.
 class ListedGuest final : public ListRow {
  public:
@@ -68,8 +71,10 @@ v1::Guest ToBasicView(const v1::Guest& guest) {
   return basic;
 }
 
-GuestRowPtr MakeGuestRow(v1::Guest guest) {
+GuestRowPtr MakeGuestRow(v1::Guest guest, std::string reported_name) {
   auto row = std::make_shared<GuestRow>();
+  row->reported_name =
+      reported_name.empty() ? guest.name() : std::move(reported_name);
   row->basic_element = FrameListElement(ToBasicView(guest));
   row->full_element = FrameListElement(guest);
   row->attributes.name = guest.name();
@@ -82,13 +87,26 @@ GuestRowPtr MakeGuestRow(v1::Guest guest) {
   return row;
 }
 
-std::string GuestTable::ShownName(const v1::Guest& guest) const {
-  const auto taken = by_name_.find(guest.name());
-  if (taken == by_name_.end() || taken->second->guest.uid() == guest.uid()) {
-    return guest.name();
+bool GuestTable::MayHave(const std::string& name,
+                         const std::string& uid) const {
+  const auto claim = claims_.find(name);
+  if (claim != claims_.end() && claim->second != uid) return false;
+  const auto taken = by_name_.find(name);
+  return taken == by_name_.end() || taken->second->guest.uid() == uid;
+}
+
+std::string GuestTable::ShownName(const std::string& name,
+                                  const std::string& uid) const {
+  if (MayHave(name, uid)) return name;
+  const std::string hex = absl::StrReplaceAll(uid, {{"-", ""}});
+  std::string shown;
+  for (const size_t digits : {size_t{6}, size_t{12}, size_t{32}}) {
+    // What is shown is an id, too: no longer than one may be.
+    shown = absl::StrCat(name.substr(0, kMaxName - 1 - digits), "-",
+                         hex.substr(0, digits));
+    if (MayHave(shown, uid)) break;
   }
-  const std::string hex = absl::StrReplaceAll(guest.uid(), {{"-", ""}});
-  return absl::StrCat(guest.name(), "-", hex.substr(0, 6));
+  return shown;
 }
 
 void GuestTable::Insert(const GuestRowPtr& row) {
@@ -107,18 +125,49 @@ void GuestTable::Erase(const GuestRowPtr& row) {
 
 GuestRowPtr GuestTable::Put(v1::Guest guest) {
   absl::MutexLock lock(&mutex_);
+  std::string reported_name = guest.name();
   const auto known = by_uid_.find(guest.uid());
   if (known != by_uid_.end()) {
     // The name that it is shown under stays, also when the other's is free.
     guest.set_name(known->second->guest.name());
     Erase(known->second);
   } else {
-    guest.set_name(ShownName(guest));
+    guest.set_name(ShownName(reported_name, guest.uid()));
   }
   guest.set_stale(unreachable_.count(guest.host()) != 0);
-  GuestRowPtr row = MakeGuestRow(std::move(guest));
+  GuestRowPtr row = MakeGuestRow(std::move(guest), std::move(reported_name));
   Insert(row);
   return row;
+}
+
+GuestTable::Renamed GuestTable::Claim(const std::string& name,
+                                      const std::string& uid) {
+  absl::MutexLock lock(&mutex_);
+  claims_[name] = uid;
+  const auto taken = by_name_.find(name);
+  if (taken == by_name_.end() || taken->second->guest.uid() == uid) return {};
+  Renamed renamed;
+  renamed.before = taken->second;
+  Erase(renamed.before);
+  v1::Guest guest = renamed.before->guest;
+  guest.set_name(ShownName(name, guest.uid()));
+  renamed.after = MakeGuestRow(std::move(guest), renamed.before->reported_name);
+  Insert(renamed.after);
+  return renamed;
+}
+
+void GuestTable::Unclaim(const std::string& name, absl::string_view uid) {
+  absl::MutexLock lock(&mutex_);
+  const auto claim = claims_.find(name);
+  if (claim != claims_.end() && claim->second == uid) claims_.erase(claim);
+}
+
+std::string GuestTable::NameOf(const std::string& name,
+                               const std::string& uid) const {
+  absl::MutexLock lock(&mutex_);
+  const auto known = by_uid_.find(uid);
+  return known != by_uid_.end() ? known->second->guest.name()
+                                : ShownName(name, uid);
 }
 
 GuestRowPtr GuestTable::Remove(absl::string_view uid) {
@@ -151,7 +200,7 @@ std::vector<GuestRowPtr> GuestTable::SetUnreachable(const std::string& host,
         guest.mutable_observe_time()->set_nanos(0);
       }
     }
-    row = MakeGuestRow(std::move(guest));
+    row = MakeGuestRow(std::move(guest), row->reported_name);
     by_uid_[row->guest.uid()] = row;
     rows.push_back(row);
   }

@@ -25,6 +25,9 @@ namespace innkeeper {
 // One guest. Immutable.
 struct GuestRow {
   v1::Guest guest;  // Whole.
+  // What its host calls it: "guests/web", also where it is shown under another
+  // name.
+  std::string reported_name;
   // The guest as an element of a list's response, in each view.
   std::string basic_element;
   std::string full_element;
@@ -34,7 +37,8 @@ using GuestRowPtr = std::shared_ptr<const GuestRow>;
 
 // `guest` in the BASIC view.
 v1::Guest ToBasicView(const v1::Guest& guest);
-GuestRowPtr MakeGuestRow(v1::Guest guest);
+// `reported_name` is that of `guest` if it is empty.
+GuestRowPtr MakeGuestRow(v1::Guest guest, std::string reported_name = "");
 
 // All guests at one moment, by name. Immutable.
 struct GuestSnapshot {
@@ -50,10 +54,30 @@ struct GuestSnapshot {
 // copies and a list never waits for a guest.
 class GuestTable {
  public:
+  // A row before and after it got another name.
+  struct Renamed {
+    GuestRowPtr before;
+    GuestRowPtr after;
+  };
+
   // Takes in a guest, in place of what was known under its uid. If its name
-  // belongs to another guest, it is shown as NAME-<6 hex digits of its uid>.
-  // Returns the row as it is shown.
+  // belongs to another guest, it is shown as NAME-<6 hex digits of its uid>
+  // (more of them where even that name is taken). Returns the row as it is
+  // shown.
   GuestRowPtr Put(v1::Guest guest) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The name belongs to the guest `uid` from now on, be it here or not.
+  // Otherwise the first guest that comes has it. A guest that has the name now
+  // is shown under another one: which, is returned; null pointers if there was
+  // none.
+  Renamed Claim(const std::string& name, const std::string& uid)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes that back; what is shown keeps its name.
+  void Unclaim(const std::string& name, absl::string_view uid)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // What the guest `uid`, which its host calls `name`, is shown as, or would be
+  // if it were here.
+  std::string NameOf(const std::string& name, const std::string& uid) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // The row that was taken out; null if there was none.
   GuestRowPtr Remove(absl::string_view uid) ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -76,7 +100,9 @@ class GuestTable {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  std::string ShownName(const v1::Guest& guest) const
+  bool MayHave(const std::string& name, const std::string& uid) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  std::string ShownName(const std::string& name, const std::string& uid) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Insert(const GuestRowPtr& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Erase(const GuestRowPtr& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -86,6 +112,8 @@ class GuestTable {
   std::map<std::string, GuestRowPtr, std::less<>> by_name_
       ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, GuestRowPtr> by_uid_ ABSL_GUARDED_BY(mutex_);
+  // Uids by name.
+  std::map<std::string, std::string> claims_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> unreachable_ ABSL_GUARDED_BY(mutex_);
   // Null after a change.
   mutable std::shared_ptr<const GuestSnapshot> snapshot_

@@ -54,6 +54,94 @@ TEST(GuestTableTest, SecondGuestOfANameIsShownWithItsUid) {
   EXPECT_THAT(NamesOf(table), ElementsAre("guests/a", "guests/a-2222aa"));
 }
 
+TEST(GuestTableTest, NameGoesToTheGuestThatHasAClaimToItWheneverItComes) {
+  GuestTable table;
+  EXPECT_EQ(
+      table.Claim("guests/a", "2222aaaa-0000-4000-8000-000000000000").before,
+      nullptr);
+  const GuestRowPtr first =
+      table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+  const GuestRowPtr claimant =
+      table.Put(MakeGuest("a", "2222aaaa-0000-4000-8000-000000000000", "h2"));
+
+  EXPECT_EQ(first->guest.name(), "guests/a-111111");
+  EXPECT_EQ(first->reported_name, "guests/a");
+  EXPECT_EQ(claimant->guest.name(), "guests/a");
+}
+
+TEST(GuestTableTest, ClaimTakesTheNameFromWhoHasItWithoutOne) {
+  GuestTable table;
+  table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+  ASSERT_THAT(table.SetUnreachable("hosts/h1", true), SizeIs(1));
+
+  const GuestTable::Renamed renamed =
+      table.Claim("guests/a", "2222aaaa-0000-4000-8000-000000000000");
+
+  EXPECT_EQ(renamed.before->guest.name(), "guests/a");
+  EXPECT_EQ(renamed.after->guest.name(), "guests/a-111111");
+  EXPECT_EQ(renamed.after->attributes.name, "guests/a-111111");
+  EXPECT_EQ(renamed.after->reported_name, "guests/a");
+  EXPECT_TRUE(renamed.after->guest.stale());
+  EXPECT_THAT(NamesOf(table), ElementsAre("guests/a-111111"));
+  EXPECT_EQ(table.FindByUid("11111111-0000-4000-8000-000000000000"),
+            renamed.after);
+}
+
+TEST(GuestTableTest, ClaimThatIsTakenBackFreesTheNameOnlyForItsHolder) {
+  GuestTable table;
+  table.Claim("guests/a", "2222aaaa-0000-4000-8000-000000000000");
+
+  table.Unclaim("guests/a", "33333333-0000-4000-8000-000000000000");
+  EXPECT_EQ(
+      table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"))
+          ->guest.name(),
+      "guests/a-111111");
+  table.Unclaim("guests/a", "2222aaaa-0000-4000-8000-000000000000");
+
+  EXPECT_EQ(
+      table.Put(MakeGuest("a", "44444444-0000-4000-8000-000000000000", "h1"))
+          ->guest.name(),
+      "guests/a");
+}
+
+TEST(GuestTableTest, GuestThatIsGoneIsNotTakenForTheOneThatHasItsName) {
+  GuestTable table;
+  table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+
+  EXPECT_EQ(table.NameOf("guests/a", "11111111-0000-4000-8000-000000000000"),
+            "guests/a");
+  EXPECT_EQ(table.NameOf("guests/a", "2222aaaa-0000-4000-8000-000000000000"),
+            "guests/a-2222aa");
+  EXPECT_EQ(table.NameOf("guests/b", "2222aaaa-0000-4000-8000-000000000000"),
+            "guests/b");
+}
+
+TEST(GuestTableTest, NameWithASuffixIsNotTakenFromAnotherGuest) {
+  GuestTable table;
+  table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));
+  table.Put(
+      MakeGuest("a-2222aa", "33333333-0000-4000-8000-000000000000", "h1"));
+
+  const GuestRowPtr second =
+      table.Put(MakeGuest("a", "2222aaaa-0000-4000-8000-000000000000", "h2"));
+
+  EXPECT_EQ(second->guest.name(), "guests/a-2222aaaa0000");
+  EXPECT_THAT(NamesOf(table), ElementsAre("guests/a", "guests/a-2222aa",
+                                          "guests/a-2222aaaa0000"));
+}
+
+TEST(GuestTableTest, LongestNameWithASuffixIsStillAName) {
+  GuestTable table;
+  const std::string longest(63, 'a');
+  table.Put(MakeGuest(longest, "11111111-0000-4000-8000-000000000000", "h1"));
+
+  const GuestRowPtr second = table.Put(
+      MakeGuest(longest, "2222aaaa-0000-4000-8000-000000000000", "h2"));
+
+  EXPECT_EQ(second->guest.name(), "guests/" + std::string(56, 'a') + "-2222aa");
+  EXPECT_EQ(second->reported_name, "guests/" + longest);
+}
+
 TEST(GuestTableTest, UnreachableHostsGuestsAreStaleAndStay) {
   GuestTable table;
   table.Put(MakeGuest("a", "11111111-0000-4000-8000-000000000000", "h1"));

@@ -117,6 +117,7 @@ absl::Status Server::Parts::MakeDomain() {
   resolver =
       std::make_unique<ClusterResolver>(inventory.get(), operations.get());
   claims = std::make_unique<GuestClaims>(store.get(), inventory.get());
+  RETURN_IF_ERROR(claims->Load());
   runner = std::make_unique<OperationRunner>(
       OperationRunner::Parts{loop.get(), executor.get(), operations.get(),
                              inventory.get(), claims.get(), clock});

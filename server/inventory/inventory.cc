@@ -119,6 +119,18 @@ void Inventory::UpdateHost(const EnrolledHost& host) {
   if (found != hosts_.end()) found->second.enrolled = host;
 }
 
+void Inventory::ClaimId(absl::string_view guest, const std::string& uid) {
+  const GuestTable::Renamed renamed =
+      table_.Claim(absl::StrCat("guests/", guest), uid);
+  if (renamed.before == nullptr) return;
+  watches_.Changed(renamed.before->guest.name(), renamed.before);
+  watches_.Changed(renamed.after->guest.name());
+}
+
+void Inventory::UnclaimId(absl::string_view guest, absl::string_view uid) {
+  table_.Unclaim(absl::StrCat("guests/", guest), uid);
+}
+
 std::shared_ptr<AgentClient> Inventory::FindClient(
     absl::string_view host) const {
   absl::MutexLock lock(&mutex_);
@@ -239,16 +251,23 @@ void Inventory::Read(const std::string& host, const Position& after, int limit,
   request.set_page_size(limit);
   CallAgent<agent::v1::ListHostEventsResponse>(
       *client, kListEvents, request, std::nullopt, kListTimeout,
-      [host, id, done = std::move(done)](
+      [this, host, id, done = std::move(done)](
           absl::StatusOr<agent::v1::ListHostEventsResponse> page) mutable {
         if (!page.ok()) return done(ToHostError(id, page.status()));
         std::vector<v1::Event> events;
         for (v1::Event& event : *page->mutable_events()) {
-          event.set_host(host);
-          events.push_back(std::move(event));
+          events.push_back(Translate(host, std::move(event)));
         }
         done(std::move(events));
       });
+}
+
+v1::Event Inventory::Translate(const std::string& host, v1::Event event) const {
+  event.set_host(host);
+  if (!event.guest_uid().empty()) {
+    event.set_guest(table_.NameOf(event.guest(), event.guest_uid()));
+  }
+  return event;
 }
 
 void Inventory::OnHost(const std::string& host, v1::Host state) {
@@ -283,11 +302,7 @@ void Inventory::OnGuestRemoved(const std::string& host,
 }
 
 void Inventory::OnEvent(const std::string& host, v1::Event event) {
-  event.set_host(NameOf(host));
-  // Events go by the name that the cluster knows the guest under.
-  const GuestRowPtr row = table_.FindByUid(event.guest_uid());
-  if (row != nullptr) event.set_guest(row->guest.name());
-  events_.Publish(std::move(event));
+  events_.Publish(Translate(NameOf(host), std::move(event)));
 }
 
 void Inventory::OnSynced(const std::string& host, const Position& position,

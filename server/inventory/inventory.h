@@ -65,6 +65,11 @@ class Inventory final : public EventHistory, public AgentLink::Listener {
     guests_gone_ = std::move(gone);
   }
 
+  // The guest `uid` has the id ("web") in the cluster, whoever reports one of
+  // that id first; and no longer.
+  void ClaimId(absl::string_view guest, const std::string& uid);
+  void UnclaimId(absl::string_view guest, absl::string_view uid);
+
   GuestTable& table() { return table_; }
   EventHub& events() { return events_; }
   GuestWatchHub& watches() { return watches_; }
@@ -110,6 +115,8 @@ class Inventory final : public EventHistory, public AgentLink::Listener {
   void OnContact(const std::string& host) override;
   void OnSilent(const std::string& host, const std::string& why) override;
 
+  // What `host` says happened, in the names of the cluster.
+  v1::Event Translate(const std::string& host, v1::Event event) const;
   // Whether `host` has no say about this uid.
   bool IsForeign(const std::string& host, const std::string& uid);
   v1::Host Show(const Entry& entry) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);

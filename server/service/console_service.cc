@@ -19,10 +19,11 @@ ConsoleService::AttachSerial(grpc::CallbackServerContext* context) {
         if (!route.ok()) return route.status();
         v1::AttachSerialRequest forwarded = first;
         forwarded.set_name(route->name);
-        route->client->AttachSerial(forwarded,
-                                    Delegation{permit.caller().principal, "",
-                                               route->row->guest.uid(), 0},
-                                    std::move(stream));
+        route->client->AttachSerial(
+            forwarded,
+            Delegation{permit.caller().principal, "", route->row->guest.uid(),
+                       route->fencing_number},
+            std::move(stream));
         return absl::OkStatus();
       });
 }

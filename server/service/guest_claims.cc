@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "server/placement/reservations.h"
@@ -35,6 +36,28 @@ absl::StatusOr<GuestClaim> Parse(const KeyValue& kv) {
 }
 
 }  // namespace
+
+absl::Status GuestClaims::Load() {
+  ASSIGN_OR_RETURN(const ListResult stored, store_->ListAll(keys::kGuests));
+  for (const KeyValue& kv : stored.kvs) {
+    const absl::StatusOr<GuestClaim> claim = Parse(kv);
+    if (claim.ok()) {
+      Learn(*claim);
+    } else {
+      // One that cannot be read must not keep the server from its others.
+      LogError("guest.claim_unreadable", {{"key", kv.key}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+void GuestClaims::Learn(const GuestClaim& claim) {
+  inventory_->ClaimId(claim.guest, claim.uid);
+}
+
+void GuestClaims::Forget(absl::string_view guest, absl::string_view uid) {
+  inventory_->UnclaimId(guest, uid);
+}
 
 absl::Status GuestClaims::CheckFree(absl::string_view guest) const {
   ASSIGN_OR_RETURN(const GetResult stored, store_->Get(keys::Guest(guest)));
@@ -74,10 +97,13 @@ absl::StatusOr<Txn> GuestClaims::MakeRelease(absl::string_view guest,
 }
 
 absl::Status GuestClaims::Release(absl::string_view guest,
-                                  absl::string_view uid) const {
+                                  absl::string_view uid) {
   for (int i = 0; i < kMaxTries; ++i) {
     ASSIGN_OR_RETURN(const Txn txn, MakeRelease(guest, uid));
-    if (txn.puts.empty() && txn.deletes.empty()) return absl::OkStatus();
+    if (txn.puts.empty() && txn.deletes.empty()) {
+      Forget(guest, uid);
+      return absl::OkStatus();
+    }
     const absl::StatusOr<TxnResult> result = store_->Commit(txn);
     // Of an unknown outcome the next look says what is left to do.
     if (!result.ok() && !IsOutcomeUnknown(result.status())) {

@@ -28,6 +28,13 @@ class GuestClaims {
   GuestClaims(Store* store, Inventory* inventory)
       : store_(store), inventory_(inventory) {}
 
+  // Tells the inventory of every claim in the store; before any host.
+  absl::Status Load();
+  // Tells it of one that was committed, or given up with a Txn of MakeRelease.
+  // Does not block.
+  void Learn(const GuestClaim& claim);
+  void Forget(absl::string_view guest, absl::string_view uid);
+
   // ALREADY_EXISTS (GUEST_EXISTS) if the id is in use, in the store or on a
   // host.
   absl::Status CheckFree(absl::string_view guest) const;
@@ -39,8 +46,8 @@ class GuestClaims {
   // is nothing to give up.
   absl::StatusOr<Txn> MakeRelease(absl::string_view guest,
                                   absl::string_view uid) const;
-  // Commits MakeRelease.
-  absl::Status Release(absl::string_view guest, absl::string_view uid) const;
+  // Commits MakeRelease, and forgets.
+  absl::Status Release(absl::string_view guest, absl::string_view uid);
 
   // The claims of guests on `host`.
   absl::StatusOr<std::vector<GuestClaim>> OnHost(absl::string_view host) const;

@@ -27,14 +27,6 @@ using google::longrunning::Operation;
 
 constexpr absl::Duration kMaxTimeout = absl::Seconds(60);
 
-// The row shows a guest whose name another host's guest has as NAME-HEX; its
-// host knows it as NAME.
-std::string NameAtHost(const v1::Guest& guest) {
-  const std::string suffix = absl::StrCat(
-      "-", guest.uid().substr(0, std::min<size_t>(6, guest.uid().size())));
-  return std::string(absl::StripSuffix(guest.name(), suffix));
-}
-
 }  // namespace
 
 struct GuestForwarder::Task {
@@ -66,7 +58,8 @@ absl::StatusOr<GuestRoute> GuestForwarder::Route(
   if (route.client == nullptr) {
     return parts_.inventory->CheckReachable(route.host);
   }
-  route.name = NameAtHost(route.row->guest);
+  route.fencing_number = parts_.inventory->FencingNumber(route.host);
+  route.name = route.row->reported_name;
   return route;
 }
 
@@ -75,8 +68,7 @@ void GuestForwarder::CallHost(const Permit& permit, const CallInfo& info,
                               const google::protobuf::Message& request,
                               Completion<v1::Guest> done) {
   const Delegation delegation{permit.caller().principal, "",
-                              route.row->guest.uid(),
-                              parts_.inventory->FencingNumber(route.host)};
+                              route.row->guest.uid(), route.fencing_number};
   const absl::Duration timeout =
       std::min(kMaxTimeout, info.deadline - absl::Now());
   CallAgent<v1::Guest>(

@@ -2,6 +2,7 @@
 #ifndef INNKEEPER_SERVER_SERVICE_GUEST_FORWARDER_H_
 #define INNKEEPER_SERVER_SERVICE_GUEST_FORWARDER_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -25,7 +26,8 @@ namespace innkeeper {
 // Where a call about a guest goes.
 struct GuestRoute {
   GuestRowPtr row;
-  std::string host;  // "h1"
+  std::string host;            // "h1"
+  int64_t fencing_number = 0;  // Of the host.
   std::shared_ptr<AgentClient> client;
   // What the host itself calls it: "guests/web".
   std::string name;

@@ -223,6 +223,8 @@ absl::StatusOr<Operation> GuestLauncher::RecordNow(Task& task) {
     return host.status();
   }
   INNKEEPER_FAILPOINT("server.launch.reserved");
+  parts_.claims->Learn({task.operation.guest, task.operation.guest_uid,
+                        task.operation.owner, task.operation.host});
   ASSIGN_OR_RETURN(const ClusterOperation operation,
                    parts_.operations->Load(task.operation.name));
   return ToOperation(operation);
@@ -266,7 +268,7 @@ void GuestLauncher::Explain(const Permit& permit,
         CallAgent<v1::ExplainLaunchResponse>(
             *client, kExplain, forwarded, Delegation{caller, "", "", 0},
             kCheckTimeout,
-            [explained = std::move(explained),
+            [explained = std::move(explained), chosen = *placement->host,
              answer](absl::StatusOr<v1::ExplainLaunchResponse> host) mutable {
               if (!host.ok()) {
                 return (*answer)(ToHostError(chosen, host.status()));

@@ -309,14 +309,13 @@ void OperationRunner::Finish(const TaskPtr& task) {
   const ClusterOperation& operation = task->operation;
   INNKEEPER_FAILPOINT("server.operation.finishing");
   absl::Status finished;
+  // Of a launch that failed, and of a guest that was deleted, nothing is kept.
+  // A guest that its host still shows keeps what it has until that is over.
+  const bool ended = IsLaunch(operation)
+                         ? !task->result.ok()
+                         : IsDelete(operation) && task->result.ok();
   for (int i = 0; i < kMaxTries; ++i) {
-    // Of a launch that failed, and of a guest that was deleted, nothing is
-    // kept. A guest that its host still shows keeps what it has until that is
-    // over.
     Txn companion;
-    const bool ended = IsLaunch(operation)
-                           ? !task->result.ok()
-                           : IsDelete(operation) && task->result.ok();
     if (ended) {
       absl::StatusOr<Txn> release =
           parts_.claims->MakeRelease(operation.guest, operation.guest_uid);
@@ -334,6 +333,7 @@ void OperationRunner::Finish(const TaskPtr& task) {
              {{"operation", operation.name}, {"error", finished.message()}});
     return DoLater(task, &OperationRunner::Finish);
   }
+  if (ended) parts_.claims->Forget(operation.guest, operation.guest_uid);
   INNKEEPER_FAILPOINT("server.operation.finished");
   LogInfo("operation.done",
           {{"operation", operation.name},
