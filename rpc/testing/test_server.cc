@@ -67,8 +67,9 @@ TestServer::TestServer(Options options)
 
   GateCore::Options gate;
   gate.access = access_.get();
-  gate.authorizer = authorizer_.get();
-  gate.resolver = &resolver_;
+  gate.authorizer =
+      options.authorizer != nullptr ? options.authorizer : authorizer_.get();
+  gate.resolver = options.resolver != nullptr ? options.resolver : &resolver_;
   gate.connections = &connections_;
   gate.clock = &clock_;
   gate.trust_domain = std::string(kTestTrustDomain);
@@ -96,7 +97,7 @@ TestServer::TestServer(Options options)
   }
   TlsOptions tls;
   tls.files =
-      pki_.Write(absl::StrCat(dir_, "/server"), pki_.Issue("server/s1"));
+      pki_.Write(absl::StrCat(dir_, "/server"), pki_.Issue(options.principal));
   run.credentials = MakeServerCredentials(tls);
   for (const auto& service : services_) run.services.push_back(service.get());
   run.gate = gate_.get();
@@ -115,11 +116,16 @@ TestServer::~TestServer() {
 
 std::shared_ptr<grpc::Channel> TestServer::Channel(
     absl::string_view principal) {
-  TlsOptions tls;
-  tls.files = pki_.Write(absl::StrCat(dir_, "/client", ++channels_),
-                         pki_.Issue(principal));
+  TlsOptions tls = ClientTls(principal);
   tls.expected.kinds = {PrincipalKind::kServer};
   return Value(MakeChannel(address(), tls));
+}
+
+TlsOptions TestServer::ClientTls(absl::string_view principal) {
+  TlsOptions tls;
+  tls.files = pki_.Write(absl::StrCat(dir_, "/client", ++clients_),
+                         pki_.Issue(principal));
+  return tls;
 }
 
 std::shared_ptr<grpc::Channel> TestServer::LocalChannel() const {

@@ -36,8 +36,9 @@ class TwoGuests final : public ResourceResolver {
       absl::string_view name) const override;
 };
 
-// Bindings: user/root is admin, user/op operator, user/watcher viewer of all,
-// every user owner of its own. Anything that fails to start aborts.
+// Bindings, unless there is another authorizer: user/root is admin, user/op
+// operator, user/watcher viewer of all, every user owner of its own. Anything
+// that fails to start aborts.
 class TestServer {
  public:
   struct Options {
@@ -46,15 +47,22 @@ class TestServer {
     std::function<std::vector<std::unique_ptr<grpc::Service>>(Gate*)> make;
     Acceptor::Options acceptor;
     std::string deny_list_path;
+    // In place of the ones below; they live as long as the server.
+    const Authorizer* authorizer = nullptr;
+    const ResourceResolver* resolver = nullptr;
+    // Whose certificate it shows.
+    std::string principal = "server/s1";
     bool listen_unix = false;
   };
 
   explicit TestServer(Options options);
   ~TestServer();
 
-  // A channel that shows a certificate of `principal`.
+  // A channel that shows a certificate of `principal`, to a server.
   std::shared_ptr<grpc::Channel> Channel(absl::string_view principal);
   std::shared_ptr<grpc::Channel> LocalChannel() const;
+  // What a client with a certificate of `principal` has.
+  TlsOptions ClientTls(absl::string_view principal);
 
   Gate& gate() { return *gate_; }
   FakeClock& clock() { return clock_; }
@@ -81,7 +89,7 @@ class TestServer {
   std::unique_ptr<Gate> gate_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<ServerRunner> runner_;
-  int channels_ = 0;
+  int clients_ = 0;
   mutable absl::Mutex mutex_;
   std::vector<GateDecision> decisions_ ABSL_GUARDED_BY(mutex_);
 };

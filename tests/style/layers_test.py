@@ -65,11 +65,14 @@ _IS_TEST = re.compile(r"_test\.cc$|/testing/")
 
 
 def _allowed_for(path):
-    if _IS_TEST.search(path):
-        path = path.partition("/")[0] + "/"
     folders = [folder for folder in _MAY_INCLUDE
                if path.startswith(folder + "/")]
-    return _MAY_INCLUDE[max(folders, key=len)] if folders else None
+    if not folders:
+        return None
+    allowed = list(_MAY_INCLUDE[max(folders, key=len)])
+    if _IS_TEST.search(path):
+        allowed += _MAY_INCLUDE.get(path.partition("/")[0], [])
+    return allowed
 
 
 # What the domain writes to disk it may describe as a proto of its own, seen by
