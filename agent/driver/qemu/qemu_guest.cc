@@ -212,10 +212,10 @@ void QemuGuest::DialLater() {
   loop_->Cancel(redial_);
   redial_ = loop_->After(timings_.redial, [self = shared_from_this()] {
     if (self->closed_ || self->exited_) return;
-    self->Dial(self->timings_.probe, [self](absl::StatusOr<std::string> state) {
-      if (state.ok()) self->SetResponsive(true);
-      if (!state.ok()) self->SetResponsive(false);
-    });
+    self->Dial(self->timings_.probe,
+               [self](const absl::StatusOr<std::string>& state) {
+                 self->SetResponsive(state.ok());
+               });
   });
 }
 
@@ -251,7 +251,8 @@ void QemuGuest::ProbeLater() {
   loop_->Cancel(probe_);
   probe_ = loop_->After(timings_.probe, [self = shared_from_this()] {
     if (self->closed_ || self->exited_ || self->responsive_) return;
-    self->AskState(self->timings_.probe, [](absl::StatusOr<std::string>) {});
+    self->AskState(self->timings_.probe,
+                   [](const absl::StatusOr<std::string>&) {});
   });
 }
 
