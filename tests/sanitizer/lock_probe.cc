@@ -205,6 +205,19 @@ void Counted() {
   }
 }
 
+// Each of many locks is taken under another, and goes.
+void ShortLived() {
+  absl::Mutex above;
+  const auto nest = [&] {
+    for (int i = 0; i < kRounds; ++i) {
+      absl::Mutex below;
+      absl::MutexLock outer(&above);
+      absl::MutexLock inner(&below);
+    }
+  };
+  Together(nest, nest);
+}
+
 // Whichever thread is the last to drop it frees what the others have read.
 void SharedStatus() {
   for (int i = 0; i < kRounds; ++i) {
@@ -233,6 +246,7 @@ int Run(const std::string& name) {
       {"signalled", Signalled},
       {"notified", Notified},
       {"counted", Counted},
+      {"short_lived", ShortLived},
       {"shared_status", SharedStatus},
   };
   const auto found = cases.find(name);

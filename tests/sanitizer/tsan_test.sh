@@ -5,7 +5,7 @@ set -euo pipefail
 readonly probe=$PWD/tests/sanitizer/lock_probe
 readonly wrong=(no_lock two_locks write_under_reader_lock write_after_notify)
 readonly right=(locked read_under_reader_lock awaited signalled notified
-  counted shared_status)
+  counted short_lived shared_status)
 # What ThreadSanitizer makes of a report.
 readonly reported=66
 
