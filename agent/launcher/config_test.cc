@@ -19,8 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::Contains;
-using testing::Field;
-using testing::HasSubstr;
 
 class ConfigTest : public testing::Test {
  protected:
