@@ -23,7 +23,10 @@ ConsoleService::AttachSerial(grpc::CallbackServerContext* context) {
                     stream = std::move(stream)]() mutable {
           absl::StatusOr<std::string> path = driver_.ConsolePath(id);
           if (!path.ok()) return stream->Finish(path.status());
-          SerialSession::Start(&loop_, *path, read_only, std::move(stream));
+          SerialSession::Start(
+              &loop_, *path, read_only,
+              [this, id] { return driver_.ConsolePath(id).ok(); },
+              std::move(stream));
         });
         return absl::OkStatus();
       });

@@ -7,12 +7,14 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/error.h"
 #include "base/reason.h"
 
@@ -22,6 +24,10 @@ namespace {
 constexpr size_t kChunk = size_t{32} << 10;
 // Beyond this the client's next message waits until the guest has read.
 constexpr size_t kMaxInput = size_t{64} << 10;
+// When a guest's process ends, the keeper closes a moment before the driver
+// knows. If it does not know by then, the process lives.
+constexpr absl::Duration kExitNews = absl::Seconds(1);
+constexpr int kLooks = 20;
 
 absl::Status Unavailable(int error) {
   return Error(absl::StatusCode::kFailedPrecondition,
@@ -31,10 +37,17 @@ absl::Status Unavailable(int error) {
       .With("errno", absl::StrCat(error));
 }
 
+absl::Status TooSlow() {
+  return Error(absl::StatusCode::kResourceExhausted, reason::kWatcherTooSlow,
+               "the guest writes faster than you read, and what you have not "
+               "read is lost; attach again for the last of it");
+}
+
 }  // namespace
 
 void SerialSession::Start(EventLoop* loop, const std::string& path,
-                          bool read_only, std::shared_ptr<Stream> stream) {
+                          bool read_only, std::function<bool()> runs,
+                          std::shared_ptr<Stream> stream) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
@@ -49,15 +62,14 @@ void SerialSession::Start(EventLoop* loop, const std::string& path,
               sizeof(address)) != 0) {
     return stream->Finish(Unavailable(errno));
   }
-  std::shared_ptr<SerialSession> session(
-      new SerialSession(loop, std::move(socket), read_only, std::move(stream)));
+  std::shared_ptr<SerialSession> session(new SerialSession(
+      loop, std::move(socket), read_only, std::move(runs), std::move(stream)));
   session->Run();
 }
 
 void SerialSession::Run() {
   const auto self = shared_from_this();
-  loop_->Watch(socket_.get(), EPOLLIN,
-               [self](uint32_t events) { self->OnSocket(events); });
+  UpdateEvents();
   stream_->SetCancelHandler([self] {
     self->loop_->Post([self] { self->End(absl::CancelledError("gone")); });
   });
@@ -85,12 +97,14 @@ void SerialSession::OnSocket(uint32_t events) {
 }
 
 void SerialSession::ReadSocket() {
-  if (waiting_) return;
+  if (waiting_ || !socket_.valid()) return;
   char buffer[kChunk];
   const ssize_t got = read(socket_.get(), buffer, sizeof(buffer));
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  // The keeper closes when the guest's process has ended.
-  if (got <= 0) return End(absl::OkStatus());
+  if (got <= 0) {
+    CloseSocket();
+    return OnClosed(0);
+  }
   v1::AttachSerialResponse response;
   response.set_output(buffer, static_cast<size_t>(got));
   stream_->Write(std::move(response));
@@ -98,6 +112,15 @@ void SerialSession::ReadSocket() {
     waiting_ = true;
     UpdateEvents();
   }
+}
+
+void SerialSession::OnClosed(int looks) {
+  if (ended_) return;
+  if (!runs_()) return End(absl::OkStatus());
+  if (looks == kLooks) return End(TooSlow());
+  const auto self = shared_from_this();
+  loop_->After(kExitNews / kLooks,
+               [self, looks] { self->OnClosed(looks + 1); });
 }
 
 void SerialSession::TakeInput(std::string input) {
@@ -109,6 +132,8 @@ void SerialSession::TakeInput(std::string input) {
                      "read_only to type")
                    .Field("input", "must be empty"));
   }
+  // Nobody is there to read it.
+  if (!socket_.valid()) return;
   input_ += input;
   if (input_.size() > kMaxInput) stream_->PauseReads();
   WriteSocket();
@@ -120,7 +145,11 @@ void SerialSession::WriteSocket() {
         send(socket_.get(), input_.data(), input_.size(), MSG_NOSIGNAL);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0 && errno == EAGAIN) break;
-    if (written < 0) return End(absl::OkStatus());
+    if (written < 0) {
+      // Why, the end of what the guest wrote will tell.
+      input_.clear();
+      break;
+    }
     input_.erase(0, static_cast<size_t>(written));
   }
   if (input_.size() <= kMaxInput) stream_->ResumeReads();
@@ -128,17 +157,33 @@ void SerialSession::WriteSocket() {
 }
 
 void SerialSession::UpdateEvents() {
+  if (!socket_.valid()) return;
   uint32_t events = 0;
   if (!waiting_) events |= EPOLLIN;
   if (!input_.empty()) events |= EPOLLOUT;
-  loop_->SetEvents(socket_.get(), events);
+  const uint32_t watched = std::exchange(watched_, events);
+  if (events == watched) return;
+  if (events == 0) {
+    // Watched for nothing it would still report a hang-up, over and over.
+    loop_->Unwatch(socket_.get());
+  } else if (watched == 0) {
+    loop_->Watch(
+        socket_.get(), events,
+        [self = shared_from_this()](uint32_t what) { self->OnSocket(what); });
+  } else {
+    loop_->SetEvents(socket_.get(), events);
+  }
+}
+
+void SerialSession::CloseSocket() {
+  if (std::exchange(watched_, 0) != 0) loop_->Unwatch(socket_.get());
+  socket_.reset();
 }
 
 void SerialSession::End(const absl::Status& status) {
   if (ended_) return;
   ended_ = true;
-  loop_->Unwatch(socket_.get());
-  socket_.reset();
+  CloseSocket();
   stream_->Finish(status);
 }
 

@@ -2,8 +2,11 @@
 #ifndef INNKEEPER_AGENT_SERVICE_SERIAL_SESSION_H_
 #define INNKEEPER_AGENT_SERVICE_SERIAL_SESSION_H_
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "base/event_loop.h"
@@ -21,30 +24,38 @@ class SerialSession : public std::enable_shared_from_this<SerialSession> {
   using Stream = BidiStream<v1::AttachSerialRequest, v1::AttachSerialResponse>;
 
   // Connects to `path` and begins. The stream is ended with FAILED_PRECONDITION
-  // (CONSOLE_UNAVAILABLE) if that cannot be done.
+  // (CONSOLE_UNAVAILABLE) if that cannot be done; with RESOURCE_EXHAUSTED
+  // (WATCHER_TOO_SLOW) if the keeper drops the client because the guest writes
+  // faster than it reads; with OK when the guest no longer `runs`.
   static void Start(EventLoop* loop, const std::string& path, bool read_only,
-                    std::shared_ptr<Stream> stream);
+                    std::function<bool()> runs, std::shared_ptr<Stream> stream);
 
  private:
   SerialSession(EventLoop* loop, UniqueFd socket, bool read_only,
-                std::shared_ptr<Stream> stream)
+                std::function<bool()> runs, std::shared_ptr<Stream> stream)
       : loop_(loop),
         socket_(std::move(socket)),
         read_only_(read_only),
+        runs_(std::move(runs)),
         stream_(std::move(stream)) {}
 
   void Run();
   void OnSocket(uint32_t events);
   void ReadSocket();
+  // The keeper has closed: finds out why.
+  void OnClosed(int looks);
   void WriteSocket();
   void TakeInput(std::string input);
   void UpdateEvents();
+  void CloseSocket();
   void End(const absl::Status& status);
 
   EventLoop* const loop_;
   UniqueFd socket_;
   const bool read_only_;
+  const std::function<bool()> runs_;
   const std::shared_ptr<Stream> stream_;
+  uint32_t watched_ = 0;  // What the loop waits for; nothing if 0.
   std::string input_;     // Typed, and not taken by the guest yet.
   bool waiting_ = false;  // The client does not read; nor do we.
   bool ended_ = false;

@@ -1,64 +1,16 @@
 // Real guests on a real host: Linux boots, keeps what it writes, stops.
-#include <memory>
 #include <string>
-#include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "base/file.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
-#include "grpcpp/client_context.h"
 #include "gtest/gtest.h"
 #include "tests/integration/caller.h"
+#include "tests/integration/console.h"
 #include "tests/integration/lab.h"
 
 namespace innkeeper {
 namespace {
-
-// A guest's serial console, read until a text comes.
-class Console {
- public:
-  Console(const Caller& caller, const std::string& guest) {
-    SetTimeout(&context_, kPatience);
-    stream_ = caller.consoles().AttachSerial(&context_);
-    v1::AttachSerialRequest request;
-    request.set_name("guests/" + guest);
-    stream_->Write(request);
-  }
-  ~Console() {
-    context_.TryCancel();
-    stream_->Finish();
-  }
-
-  void Type(const std::string& line) {
-    v1::AttachSerialRequest request;
-    request.set_input(line + "\n");
-    stream_->Write(request);
-  }
-
-  // Whether `text` came after what the last call found.
-  bool Await(const std::string& text) {
-    v1::AttachSerialResponse response;
-    size_t found;
-    while ((found = output_.find(text, seen_)) == std::string::npos) {
-      if (!stream_->Read(&response)) return false;
-      output_ += response.output();
-    }
-    seen_ = found + text.size();
-    return true;
-  }
-
-  const std::string& output() const { return output_; }
-
- private:
-  grpc::ClientContext context_;
-  std::unique_ptr<grpc::ClientReaderWriter<v1::AttachSerialRequest,
-                                           v1::AttachSerialResponse>>
-      stream_;
-  std::string output_;
-  size_t seen_ = 0;
-};
 
 struct Case {
   std::string name;
@@ -71,22 +23,10 @@ class RealGuestTest : public testing::TestWithParam<Case> {
   // Linux on the machine of the case, with disk.raw.
   static v1::LaunchGuestRequest Linux(const std::string& id,
                                       v1::GuestSpec::Disk::Mode mode) {
-    v1::LaunchGuestRequest request = PausedGuest(id, "user/tenant-a");
+    v1::LaunchGuestRequest request = LinuxGuest(id, "user/tenant-a");
     v1::GuestSpec* spec = request.mutable_guest()->mutable_spec();
-    spec->set_start_paused(false);
     spec->set_machine(GetParam().machine);
-    spec->set_acceleration(v1::GuestSpec::ACCELERATION_UNSPECIFIED);
-    spec->set_memory_bytes(256 << 20);
-    spec->set_kernel("pools/main/volumes/vmlinuz");
-    spec->set_initrd("pools/main/volumes/initrd.img");
-    const std::string line =
-        ReadFile(absl::StrCat(getenv("INNKEEPER_TEST_GUEST"), "/cmdline"), 4096)
-            .value_or("");
-    spec->set_kernel_command_line(line.substr(0, line.find('\n')));
-    v1::GuestSpec::Disk* disk = spec->add_disks();
-    disk->set_volume("pools/main/volumes/disk.raw");
-    disk->set_format(v1::GuestSpec::Disk::RAW);
-    disk->set_mode(mode);
+    spec->mutable_disks(0)->set_mode(mode);
     return request;
   }
 

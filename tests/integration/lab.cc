@@ -154,6 +154,9 @@ void Lab::InstallBinaries() {
   const std::string script = absl::StrCat(
       "#!/bin/sh\n"
       "if [ -e ",
+      dir_, "/file_limit ]; then ulimit -n \"$(cat ", dir_,
+      "/file_limit)\"; fi\n"
+      "if [ -e ",
       dir_, "/failpoint ] && [ ! -e ", dir_,
       "/agent/reached ]; then\n"
       "  INNKEEPER_FAILPOINT=$(cat ",
@@ -218,6 +221,10 @@ void Lab::Join(const std::string& token, int port) {
   Check(fs::create_directory(tls), tls);
   WriteText(tls + "/token", token, 0600);
   OwnTls();
+}
+
+void Lab::LimitAgentFiles(int limit) {
+  WriteText(dir_ + "/file_limit", absl::StrCat(limit), 0644);
 }
 
 void Lab::WriteConfig() {
@@ -418,6 +425,25 @@ pid_t Lab::agent_pid() const {
   return pid;
 }
 
+int64_t Lab::AgentPeakBytes() const {
+  const std::string status =
+      ReadFile(absl::StrCat("/proc/", agent_pid(), "/status"), 65536)
+          .value_or("");
+  const size_t line = status.find("VmHWM:");
+  long kibibytes = 0;
+  Check(line != std::string::npos &&
+            sscanf(status.c_str() + line, "VmHWM: %ld kB", &kibibytes) == 1,
+        "the agent's peak");
+  return int64_t{kibibytes} << 10;
+}
+
+void Lab::ResetAgentPeak() const {
+  std::ofstream file(absl::StrCat("/proc/", agent_pid(), "/clear_refs"));
+  file << 5;
+  file.close();
+  Check(file.good(), "reset the agent's peak");
+}
+
 std::string Lab::Log() const {
   return ReadFile(dir_ + "/log", kMaxLogBytes).value_or("");
 }
@@ -510,6 +536,26 @@ void Lab::Purge() {
     rmdir(group.c_str());
   }
   fs::remove_all(dir_);
+}
+
+v1::LaunchGuestRequest LinuxGuest(absl::string_view id,
+                                  absl::string_view owner) {
+  v1::LaunchGuestRequest request = PausedGuest(id, owner);
+  v1::GuestSpec* spec = request.mutable_guest()->mutable_spec();
+  spec->set_start_paused(false);
+  spec->set_acceleration(v1::GuestSpec::ACCELERATION_UNSPECIFIED);
+  spec->set_memory_bytes(256 << 20);
+  spec->set_kernel("pools/main/volumes/vmlinuz");
+  spec->set_initrd("pools/main/volumes/initrd.img");
+  const std::string line =
+      ReadFile(absl::StrCat(getenv("INNKEEPER_TEST_GUEST"), "/cmdline"), 4096)
+          .value_or("");
+  spec->set_kernel_command_line(line.substr(0, line.find('\n')));
+  v1::GuestSpec::Disk* disk = spec->add_disks();
+  disk->set_volume("pools/main/volumes/disk.raw");
+  disk->set_format(v1::GuestSpec::Disk::RAW);
+  disk->set_mode(v1::GuestSpec::Disk::EPHEMERAL);
+  return request;
 }
 
 }  // namespace innkeeper

@@ -49,6 +49,8 @@ class Lab {
   // on `port` of 127.0.0.1. Only AsRoot reaches it directly, then. Before
   // Start.
   void Join(const std::string& token, int port);
+  // Agents that start from now on may open `limit` descriptors.
+  void LimitAgentFiles(int limit);
 
   // Starts launcher and agent; returns once the agent serves.
   absl::Status Start();
@@ -96,7 +98,15 @@ class Lab {
   const std::string& address() const { return address_; }
   std::string ca_file() const { return dir_ + "/agent/tls/ca.pem"; }
   pid_t agent_pid() const;
+  // The most memory that the agent has had since the last ResetAgentPeak, in
+  // bytes: resident pages, its libraries' included.
+  int64_t AgentPeakBytes() const;
+  void ResetAgentPeak() const;
   std::string pool_dir() const { return dir_ + "/pool"; }
+  // What the launcher keeps of `guest`: its sockets, logs and exit record.
+  std::string GuestDir(const std::string& guest) const {
+    return dir_ + "/run/guests/" + guest;
+  }
 
   // What exists of guests, seen from outside: processes, control groups,
   // directories, journal entries, overlays, mounts.
@@ -136,6 +146,11 @@ class Lab {
   std::string launcher_failpoint_;
   std::string address_;
 };
+
+// Linux from what AddTestGuest brings, with an ephemeral copy of its disk. It
+// boots at once.
+v1::LaunchGuestRequest LinuxGuest(absl::string_view id,
+                                  absl::string_view owner);
 
 }  // namespace innkeeper
 
