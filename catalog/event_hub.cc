@@ -232,35 +232,37 @@ void EventHub::ReadHistory(const WatcherPtr& watcher, const std::string& host) {
   const std::weak_ptr<Watcher> weak = watcher;
   history_->Read(
       host, watcher->cursors[host], kHistoryPage,
-      [this, weak, host](absl::StatusOr<std::vector<v1::Event>> events) {
-        loop_->Post([this, weak, host, events = std::move(events)]() mutable {
-          const WatcherPtr reader = weak.lock();
-          if (reader == nullptr || reader->ended) return;
-          reader->reading.erase(host);
-          if (absl::IsOutOfRange(events.status())) {
-            return End(reader, events.status());
-          }
-          // A host that does not answer now is asked again at the next tick.
-          if (!events.ok()) {
-            return LogWarning(
-                "events.history",
-                {{"host", host}, {"error", events.status().message()}});
-          }
-          Position& cursor = reader->cursors[host];
-          if (events->empty()) {
-            const auto log = logs_.find(host);
-            if (log != logs_.end()) cursor = log->second.head;
-          }
-          for (v1::Event& event : *events) {
-            cursor.epoch = event.epoch();
-            cursor.sequence = event.sequence();
-            auto update = std::make_shared<v1::WatchEventsResponse>();
-            *update->mutable_event() = std::move(event);
-            Send(reader, std::move(update));
-            if (reader->since_mark >= kMarkEvents) Mark(reader);
-          }
-          Pump(reader);
-        });
+      [this, weak, host,
+       head = logs_[host].head](absl::StatusOr<std::vector<v1::Event>> events) {
+        loop_->Post(
+            [this, weak, host, head, events = std::move(events)]() mutable {
+              const WatcherPtr reader = weak.lock();
+              if (reader == nullptr || reader->ended) return;
+              reader->reading.erase(host);
+              if (absl::IsOutOfRange(events.status())) {
+                return End(reader, events.status());
+              }
+              // A host that does not answer now is asked again at the next
+              // tick.
+              if (!events.ok()) {
+                return LogWarning(
+                    "events.history",
+                    {{"host", host}, {"error", events.status().message()}});
+              }
+              Position& cursor = reader->cursors[host];
+              // Nothing is kept of what was there when it was asked for. What
+              // has come since then is still to be sent.
+              if (events->empty()) cursor = head;
+              for (v1::Event& event : *events) {
+                cursor.epoch = event.epoch();
+                cursor.sequence = event.sequence();
+                auto update = std::make_shared<v1::WatchEventsResponse>();
+                *update->mutable_event() = std::move(event);
+                Send(reader, std::move(update));
+                if (reader->since_mark >= kMarkEvents) Mark(reader);
+              }
+              Pump(reader);
+            });
       });
 }
 
