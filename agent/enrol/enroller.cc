@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "auth/enrolment_token.h"
@@ -34,7 +37,6 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = size_t{32} << 10;
 constexpr size_t kMaxKeyBytes = size_t{16} << 10;
-constexpr absl::Duration kPatience = absl::Seconds(60);
 constexpr absl::Duration kCallTimeout = absl::Seconds(10);
 
 absl::StatusOr<std::string> PrivateKeyPem(EVP_PKEY* key) {
@@ -97,12 +99,13 @@ class TokenFiles {
 
 absl::StatusOr<v1::EnrolHostResponse> Ask(const std::string& address,
                                           const TlsOptions& tls,
-                                          const v1::EnrolHostRequest& request) {
+                                          const v1::EnrolHostRequest& request,
+                                          absl::Duration timeout) {
   ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
                    MakeChannel(address, tls));
   const auto stub = v1::Hosts::NewStub(channel);
   grpc::ClientContext context;
-  SetTimeout(&context, kCallTimeout);
+  SetTimeout(&context, timeout);
   context.set_wait_for_ready(true);
   v1::EnrolHostResponse response;
   const grpc::Status status = stub->EnrolHost(&context, request, &response);
@@ -116,7 +119,7 @@ bool WorthAnotherTry(const absl::Status& status) {
 
 }  // namespace
 
-absl::Status EnrolIfNeeded(const AgentConfig& config) {
+absl::Status EnrolIfNeeded(const AgentConfig& config, absl::Duration patience) {
   if (access(config.certificate_file.c_str(), F_OK) == 0 ||
       config.enrolment_token_file.empty()) {
     return absl::OkStatus();
@@ -141,16 +144,29 @@ absl::Status EnrolIfNeeded(const AgentConfig& config) {
 
   absl::StatusOr<v1::EnrolHostResponse> response =
       absl::UnavailableError("no address in the token");
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + patience;
+  // So that each of them is tried.
+  const absl::Duration timeout = std::min(
+      kCallTimeout, patience / static_cast<int64_t>(token.addresses.size()));
   do {
     for (const std::string& address : token.addresses) {
-      response = Ask(address, tls, request);
+      response = Ask(address, tls, request, timeout);
       if (response.ok() || !WorthAnotherTry(response.status())) break;
       LogWarning("enrol.try", {{"address", address},
                                {"error", response.status().message()}});
     }
   } while (!response.ok() && WorthAnotherTry(response.status()) &&
            absl::Now() < deadline);
+  if (!response.ok() && WorthAnotherTry(response.status())) {
+    const std::string tried = absl::StrJoin(token.addresses, ", ");
+    return Error(absl::StatusCode::kUnavailable, reason::kHostUnreachable,
+                 absl::StrCat("no server of the enrolment token answered at ",
+                              tried, ": ", response.status().message(),
+                              "; see that it runs and can be reached from "
+                              "here, then start the agent again"))
+        .With("addresses", tried)
+        .Build();
+  }
   if (!response.ok()) {
     return Annotate(response.status(),
                     "the cluster did not take this host in; make a new token "
