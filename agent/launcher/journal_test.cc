@@ -26,7 +26,7 @@ JournalEntry MakeEntry(const std::string& guest) {
   entry.guest = guest;
   entry.uid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
   entry.boot_id = "boot";
-  entry.uid_pair = 7;
+  entry.unix_uid = 1880000014;
   entry.pid = 4242;
   entry.start_time_ticks = 99;
   entry.keeper_pid = 4241;
@@ -63,7 +63,7 @@ TEST_F(JournalTest, NextLauncherFindsWhatTheLastOneWrote) {
   EXPECT_EQ(entry.guest, "web");
   EXPECT_EQ(entry.uid, "3f2504e0-4f89-41d3-9a0c-0305e82c3301");
   EXPECT_EQ(entry.boot_id, "boot");
-  EXPECT_EQ(entry.uid_pair, 7u);
+  EXPECT_EQ(entry.unix_uid, 1880000014u);
   EXPECT_EQ(entry.pid, 4242);
   EXPECT_EQ(entry.start_time_ticks, 99u);
   EXPECT_EQ(entry.keeper_pid, 4241);
