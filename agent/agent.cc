@@ -196,8 +196,8 @@ absl::Status Agent::Parts::Serve(TlsOptions tls) {
   services.push_back(
       std::make_unique<ConsoleService>(gate, loop.get(), driver.get()));
   services.push_back(std::make_unique<HostService>(gate, view.get()));
-  services.push_back(
-      std::make_unique<OperationService>(gate, tracker.get(), store.get()));
+  services.push_back(std::make_unique<OperationService>(
+      gate, supervisor.get(), tracker.get(), store.get(), view->host_name()));
   services.push_back(std::make_unique<EventService>(gate, view.get()));
   services.push_back(std::make_unique<PolicyService>(gate, front->authorizer(),
                                                      front->self(), kVersion));

@@ -67,10 +67,31 @@ class Gate {
   grpc::ServerUnaryReactor* UnaryAsync(grpc::CallbackServerContext* context,
                                        const Request* request,
                                        Response* response, Core&& core) {
+    return UnaryAsync(context, request, response, std::forward<Core>(core),
+                      [](const absl::Status& refusal) {
+                        return absl::StatusOr<Response>(refusal);
+                      });
+  }
+
+  // The same for a method that may succeed where there is nothing. `absent`:
+  // absl::StatusOr<Response>(const absl::Status& refusal), called instead of
+  // `core` where the caller is to be told that the resource is absent, whatever
+  // there is for others.
+  template <typename Request, typename Response, typename Core, typename Absent>
+  grpc::ServerUnaryReactor* UnaryAsync(grpc::CallbackServerContext* context,
+                                       const Request* request,
+                                       Response* response, Core&& core,
+                                       Absent&& absent) {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     auto admission = core_.Admit(*context, *request, GateCore::Kind::kUnary);
     if (!admission.ok()) {
-      reactor->Finish(core_.Answer(MethodOf(admission), admission.status()));
+      absl::Status status = admission.status();
+      if (absl::IsNotFound(status)) {
+        absl::StatusOr<Response> result = absent(status);
+        status = result.status();
+        if (result.ok()) *response = *std::move(result);
+      }
+      reactor->Finish(core_.Answer(MethodOf(admission), status));
       return reactor;
     }
     auto call = std::make_shared<AsyncUnaryCall>(&core_, context, reactor,

@@ -1,17 +1,20 @@
 #include "agent/service/guest_service.h"
 
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "agent/guest/guest_name.h"
 #include "agent/service/convert.h"
 #include "base/error.h"
 #include "base/reason.h"
+#include "base/status_macros.h"
 #include "base/uuid.h"
 #include "catalog/request_digest.h"
 #include "google/protobuf/empty.pb.h"
@@ -57,12 +60,37 @@ std::string IdOf(const std::string& name) {
   return ParseGuestName(name, "name").value_or("");
 }
 
+// Whether this host has every label that the launch asks of its host.
+absl::Status CheckLabels(const v1::LaunchGuestRequest& request,
+                         AgentView& view) {
+  if (request.host_labels().empty()) return absl::OkStatus();
+  const v1::Host host = view.host();
+  std::set<std::string> missing;  // Sorted.
+  for (const auto& [key, value] : request.host_labels()) {
+    const auto label = host.labels().find(key);
+    if (label == host.labels().end() || label->second != value) {
+      missing.insert(absl::StrCat(key, "=", value));
+    }
+  }
+  if (missing.empty()) return absl::OkStatus();
+  Error error(absl::StatusCode::kFailedPrecondition, reason::kNoHostFits,
+              absl::StrCat(host.name(), " lacks the label ",
+                           absl::StrJoin(missing, ", "),
+                           "; leave it out, or ask the server for a host"));
+  for (const std::string& label : missing) {
+    error.Precondition(reason::kNoHostFits, host.name(),
+                       absl::StrCat("lacks the label ", label));
+  }
+  return error;
+}
+
 // The owner that a launch without one gets, and whether the caller may make a
 // guest for whom it says.
 absl::StatusOr<GuestRecord> ReadLaunch(const Permit& permit,
                                        const v1::LaunchGuestRequest& request,
-                                       const std::string& host,
+                                       AgentView& view,
                                        const std::string& uid) {
+  const std::string& host = view.host_name();
   absl::StatusOr<GuestRecord> guest =
       ParseLaunch(request, uid, permit.caller().principal.ToString());
   if (!guest.ok()) return guest;
@@ -87,6 +115,7 @@ absl::StatusOr<GuestRecord> ReadLaunch(const Permit& permit,
         .With("host", request.host())
         .Build();
   }
+  RETURN_IF_ERROR(CheckLabels(request, view));
   return guest;
 }
 
@@ -104,7 +133,7 @@ grpc::ServerUnaryReactor* GuestService::LaunchGuest(
                 ? info.delegation->guest_uid
                 : MakeUuid();
         absl::StatusOr<GuestRecord> guest =
-            ReadLaunch(permit, *request, view_.host_name(), uid);
+            ReadLaunch(permit, *request, view_, uid);
         if (!guest.ok()) return done(guest.status());
         if (!request->validate_only()) {
           return supervisor_.Launch(permit, *std::move(guest),
@@ -260,14 +289,32 @@ grpc::ServerUnaryReactor* GuestService::ResumeGuest(
 grpc::ServerUnaryReactor* GuestService::DeleteGuest(
     grpc::CallbackServerContext* context, const v1::DeleteGuestRequest* request,
     Operation* response) {
-  return gate_.UnaryAsync(context, request, response,
-                          [&](const Permit& permit, const CallInfo& info,
-                              Completion<Operation> done) {
-                            supervisor_.Delete(
-                                permit, IdOf(request->name()),
-                                MakeVerbCaller(permit, info, *request),
-                                AsOperation(std::move(done)));
-                          });
+  const auto absent =
+      [allowed = request->allow_missing()](
+          const absl::Status& refusal) -> absl::StatusOr<Operation> {
+    if (!allowed) return refusal;
+    Operation nothing;
+    nothing.set_done(true);
+    nothing.mutable_response()->PackFrom(google::protobuf::Empty());
+    return nothing;
+  };
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info,
+          Completion<Operation> done) {
+        supervisor_.Delete(
+            permit, IdOf(request->name()),
+            MakeVerbCaller(permit, info, *request),
+            AsOperation([absent, done = std::move(done)](
+                            absl::StatusOr<Operation> operation) mutable {
+              // It went between the gate and here.
+              if (absl::IsNotFound(operation.status())) {
+                return done(absent(operation.status()));
+              }
+              done(std::move(operation));
+            }));
+      },
+      absent);
 }
 
 grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
@@ -277,8 +324,8 @@ grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
   return gate_.UnaryAsync(
       context, request, response,
       [&](const Permit& permit, Completion<v1::ExplainLaunchResponse> done) {
-        absl::StatusOr<GuestRecord> guest = ReadLaunch(
-            permit, request->launch(), view_.host_name(), MakeUuid());
+        absl::StatusOr<GuestRecord> guest =
+            ReadLaunch(permit, request->launch(), view_, MakeUuid());
         if (!guest.ok()) return done(guest.status());
         supervisor_.Explain(
             permit, *std::move(guest),

@@ -52,8 +52,14 @@ grpc::ServerUnaryReactor* InventoryService::ListHostEvents(
               }
               absl::StatusOr<int64_t> last = store_.LastSequence();
               if (!last.ok()) return done(last.status());
+              absl::StatusOr<int64_t> oldest = store_.OldestSequence();
+              if (!oldest.ok()) return done(oldest.status());
               page.mutable_position()->set_epoch(absl::StrCat(store_.epoch()));
               page.mutable_position()->set_sequence(*last);
+              // One beyond the last: nothing is kept.
+              if (*oldest <= *last) {
+                page.mutable_position()->set_oldest_sequence(*oldest);
+              }
               done(std::move(page));
             });
       });

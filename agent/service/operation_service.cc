@@ -7,7 +7,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "agent/service/convert.h"
@@ -15,6 +14,8 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
+#include "rpc/filter.h"
+#include "rpc/operations_view.h"
 
 namespace innkeeper {
 namespace {
@@ -26,28 +27,16 @@ using google::protobuf::Empty;
 constexpr int kMaxPage = 1000;
 // Read at once while rows that the caller may not see are skipped.
 constexpr size_t kBatch = 500;
-constexpr absl::Duration kDefaultWait = absl::Seconds(30);
-// So that the answer is on its way before the caller's deadline is over.
-constexpr absl::Duration kMargin = absl::Milliseconds(200);
 
-ResourceAttributes AttributesOf(const OperationRecord& operation) {
-  ResourceAttributes attributes;
-  attributes.name = operation.name;
-  attributes.owner = operation.owner;
-  return attributes;
-}
+}  // namespace
 
 // The page token is the name of the last operation: nothing that the caller
 // does not have.
-absl::StatusOr<ListOperationsResponse> ReadPage(
-    AgentStore& store, const Permit& permit,
-    const google::longrunning::ListOperationsRequest& request) {
-  if (!request.filter().empty()) {
-    return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidFilter,
-                 "operations cannot be filtered; leave the filter out")
-        .Field("filter", "must be empty")
-        .Build();
-  }
+absl::StatusOr<ListOperationsResponse> OperationService::ReadPage(
+    const Permit& permit,
+    const google::longrunning::ListOperationsRequest& request) const {
+  ASSIGN_OR_RETURN(const Filter filter,
+                   Filter::Parse(request.filter(), OperationSchema()));
   std::string after = request.page_token();
   if (!after.empty() && !IsUuid(after.substr(after.find('/') + 1))) {
     return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidPageToken,
@@ -61,11 +50,17 @@ absl::StatusOr<ListOperationsResponse> ReadPage(
   ListOperationsResponse response;
   while (true) {
     ASSIGN_OR_RETURN(const std::vector<OperationRecord> batch,
-                     store.ListOperations(after, kBatch));
+                     store_.ListOperations(after, kBatch));
     for (const OperationRecord& record : batch) {
       after = record.name;
-      if (!permit.CanSee(AttributesOf(record))) continue;
-      ASSIGN_OR_RETURN(*response.add_operations(), ToOperation(record));
+      ResourceAttributes attributes;
+      attributes.name = record.name;
+      attributes.owner = record.owner;
+      attributes.host = host_;
+      if (!permit.CanSee(attributes)) continue;
+      ASSIGN_OR_RETURN(Operation shown, ToOperation(tracker_.Shown(record)));
+      if (!filter.Matches(OperationFields(shown))) continue;
+      *response.add_operations() = std::move(shown);
       if (response.operations_size() == size) {
         response.set_next_page_token(after);
         return response;
@@ -74,8 +69,6 @@ absl::StatusOr<ListOperationsResponse> ReadPage(
     if (batch.size() < kBatch) return response;
   }
 }
-
-}  // namespace
 
 grpc::ServerUnaryReactor* OperationService::GetOperation(
     grpc::CallbackServerContext* context,
@@ -94,7 +87,7 @@ grpc::ServerUnaryReactor* OperationService::ListOperations(
     const google::longrunning::ListOperationsRequest* request,
     ListOperationsResponse* response) {
   return gate_.Unary(context, request, response, [&](const Permit& permit) {
-    return ReadPage(store_, permit, *request);
+    return ReadPage(permit, *request);
   });
 }
 
@@ -105,13 +98,8 @@ grpc::ServerUnaryReactor* OperationService::WaitOperation(
   return gate_.UnaryAsync(
       context, request, response,
       [&](const Permit&, const CallInfo& info, Completion<Operation> done) {
-        absl::Duration timeout =
-            request->has_timeout()
-                ? absl::Seconds(request->timeout().seconds()) +
-                      absl::Nanoseconds(request->timeout().nanos())
-                : kDefaultWait;
-        timeout = std::min(timeout, info.deadline - absl::Now() - kMargin);
-        tracker_.Wait(request->name(), timeout,
+        tracker_.Wait(request->name(),
+                      WaitTime(*request, absl::Now(), info.deadline),
                       [done = std::move(done)](
                           absl::StatusOr<OperationRecord> record) mutable {
                         if (!record.ok()) return done(record.status());
@@ -124,15 +112,15 @@ grpc::ServerUnaryReactor* OperationService::CancelOperation(
     grpc::CallbackServerContext* context,
     const google::longrunning::CancelOperationRequest* request,
     Empty* response) {
-  return gate_.Unary(
-      context, request, response, [&](const Permit&) -> absl::StatusOr<Empty> {
-        return Error(absl::StatusCode::kFailedPrecondition,
-                     reason::kOperationNotCancellable,
-                     absl::StrCat(request->name(),
-                                  " cannot be cancelled; stop its guest by "
-                                  "force instead"))
-            .With("operation", request->name())
-            .Build();
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, Completion<Empty> done) {
+        supervisor_.Cancel(
+            permit, request->name(),
+            [done = std::move(done)](absl::Status asked) mutable {
+              if (!asked.ok()) return done(std::move(asked));
+              done(Empty());
+            });
       });
 }
 

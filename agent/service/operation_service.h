@@ -2,8 +2,14 @@
 #ifndef INNKEEPER_AGENT_SERVICE_OPERATION_SERVICE_H_
 #define INNKEEPER_AGENT_SERVICE_OPERATION_SERVICE_H_
 
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
 #include "agent/store/agent_store.h"
+#include "agent/supervisor/guest_supervisor.h"
 #include "agent/supervisor/operation_tracker.h"
+#include "auth/permit.h"
 #include "google/longrunning/operations.grpc.pb.h"
 #include "rpc/gate.h"
 
@@ -13,8 +19,15 @@ namespace innkeeper {
 class OperationService final
     : public google::longrunning::Operations::CallbackService {
  public:
-  OperationService(Gate* gate, OperationTracker* tracker, AgentStore* store)
-      : gate_(*gate), tracker_(*tracker), store_(*store) {}
+  // `host` is "hosts/h1".
+  OperationService(Gate* gate, GuestSupervisor* supervisor,
+                   OperationTracker* tracker, AgentStore* store,
+                   std::string host)
+      : gate_(*gate),
+        supervisor_(*supervisor),
+        tracker_(*tracker),
+        store_(*store),
+        host_(std::move(host)) {}
 
   grpc::ServerUnaryReactor* GetOperation(
       grpc::CallbackServerContext* context,
@@ -38,9 +51,15 @@ class OperationService final
       google::protobuf::Empty* response) override;
 
  private:
+  absl::StatusOr<google::longrunning::ListOperationsResponse> ReadPage(
+      const Permit& permit,
+      const google::longrunning::ListOperationsRequest& request) const;
+
   Gate& gate_;
+  GuestSupervisor& supervisor_;
   OperationTracker& tracker_;
   AgentStore& store_;
+  const std::string host_;
 };
 
 }  // namespace innkeeper

@@ -46,12 +46,15 @@ absl::Status TooSlow() {
 }  // namespace
 
 void SerialSession::Start(EventLoop* loop, const std::string& path,
-                          bool read_only, std::function<bool()> runs,
-                          std::shared_ptr<Stream> stream) {
+                          v1::AttachSerialRequest first,
+                          std::function<bool()> runs,
+                          std::shared_ptr<Stream> stream,
+                          absl::AnyInvocable<void()> ended) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof(address.sun_path)) {
-    return stream->Finish(Unavailable(ENAMETOOLONG));
+    stream->Finish(Unavailable(ENAMETOOLONG));
+    return ended();
   }
   memcpy(address.sun_path, path.data(), path.size());
   UniqueFd socket(
@@ -60,14 +63,16 @@ void SerialSession::Start(EventLoop* loop, const std::string& path,
   if (!socket.valid() ||
       connect(socket.get(), reinterpret_cast<const sockaddr*>(&address),
               sizeof(address)) != 0) {
-    return stream->Finish(Unavailable(errno));
+    stream->Finish(Unavailable(errno));
+    return ended();
   }
-  std::shared_ptr<SerialSession> session(new SerialSession(
-      loop, std::move(socket), read_only, std::move(runs), std::move(stream)));
-  session->Run();
+  std::shared_ptr<SerialSession> session(
+      new SerialSession(loop, std::move(socket), first.read_only(),
+                        std::move(runs), std::move(stream), std::move(ended)));
+  session->Run(std::move(*first.mutable_input()));
 }
 
-void SerialSession::Run() {
+void SerialSession::Run(std::string input) {
   const auto self = shared_from_this();
   UpdateEvents();
   stream_->SetCancelHandler([self] {
@@ -89,6 +94,7 @@ void SerialSession::Run() {
       },
       // No more is typed; what the guest writes still goes to the client.
       [] {});
+  TakeInput(std::move(input));
 }
 
 void SerialSession::OnSocket(uint32_t events) {
@@ -185,6 +191,7 @@ void SerialSession::End(const absl::Status& status) {
   ended_ = true;
   CloseSocket();
   stream_->Finish(status);
+  when_ended_();
 }
 
 }  // namespace innkeeper

@@ -77,6 +77,9 @@ void GuestBook::Add(GuestRecord record, GuestWrite write) {
 void GuestBook::Write(absl::string_view id, GuestWrite write) {
   const auto entry = entries_.find(id);
   if (entry == entries_.end()) {
+    if (write.operation.has_value() && write.outcome.has_value()) {
+      EndOperation(*std::move(write.operation), *std::move(write.outcome));
+    }
     if (write.done) {
       write.done(Error(absl::StatusCode::kNotFound, reason::kGuestNotFound,
                        absl::StrCat("guest '", id, "' does not exist"))
@@ -87,6 +90,34 @@ void GuestBook::Write(absl::string_view id, GuestWrite write) {
   }
   entry->second.writes.push_back(std::move(write));
   if (entry->second.writes.size() == 1) RunFirst(entry->first);
+}
+
+void GuestBook::EndOperation(OperationRecord operation, absl::Status outcome) {
+  GuestWrite write;
+  write.operation = std::move(operation);
+  write.outcome = std::move(outcome);
+  write.remove = true;
+  FinishOperation(GuestRecord(), &write);
+  CommitOperation(*std::move(write.operation));
+}
+
+void GuestBook::CommitOperation(OperationRecord operation) {
+  Change change;
+  change.put_operations.push_back(operation);
+  parts_.store->Commit(
+      std::move(change), [this, operation = std::move(operation)](
+                             absl::StatusOr<CommitResult> result) mutable {
+        parts_.loop->Post([this, operation = std::move(operation),
+                           status = result.status()]() mutable {
+          if (status.ok()) return parts_.tracker->Publish(operation);
+          LogError("operation.write", {{"operation", operation.name},
+                                       {"error", status.message()}});
+          parts_.loop->After(
+              kRetryDelay, [this, operation = std::move(operation)]() mutable {
+                CommitOperation(std::move(operation));
+              });
+        });
+      });
 }
 
 void GuestBook::WhenIdle(absl::string_view id,

@@ -84,9 +84,13 @@ class GuestBook {
   // must be free. If the write fails it was never there.
   void Add(GuestRecord record, GuestWrite write);
 
-  // Writes after all earlier writes of the guest. Nothing happens if the guest
-  // has left the book by then; `done` gets NOT_FOUND.
+  // Writes after all earlier writes of the guest. If the guest has left the
+  // book by then, an operation that was to end with it ends all the same;
+  // nothing else happens, and `done` gets NOT_FOUND.
   void Write(absl::string_view id, GuestWrite write);
+
+  // Ends an operation whose guest is not in the book.
+  void EndOperation(OperationRecord operation, absl::Status outcome);
 
   // Runs `task` on the loop once the guest has no write in progress.
   void WhenIdle(absl::string_view id, absl::AnyInvocable<void()> task);
@@ -95,6 +99,10 @@ class GuestBook {
   void SetUnresponsive(absl::string_view id, bool unresponsive);
   // Which operation is changing the guest, for the feed; empty: none.
   void SetOperation(absl::string_view id, const std::string& operation);
+
+  // Thread-safe, unlike the book: what its operations are, as far as the feed
+  // was told of what they did.
+  OperationTracker* tracker() const { return parts_.tracker; }
 
  private:
   struct Entry {
@@ -113,6 +121,8 @@ class GuestBook {
   void RunFirst(const std::string& id);
   void Finish(const std::string& id, GuestRecord next, Change change,
               absl::StatusOr<CommitResult> result);
+  // Tries until the disk works.
+  void CommitOperation(OperationRecord operation);
   void FinishOperation(const GuestRecord& next, GuestWrite* write) const;
   std::vector<EventRecord> MakeEvents(const GuestRecord& record,
                                       const GuestWrite& write) const;

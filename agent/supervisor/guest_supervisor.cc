@@ -172,7 +172,7 @@ GuestWrite GuestSupervisor::Accept(const TaskPtr& task,
           std::make_shared<Completion<OperationRecord>>(std::move(done));
       const absl::Status submitted =
           parts_.executor->Submit([this, name, answer] {
-            (*answer)(parts_.store->GetOperation(name));
+            (*answer)(parts_.book->tracker()->Get(name));
           });
       if (!submitted.ok()) (*answer)(submitted);
       return;
@@ -211,7 +211,7 @@ void GuestSupervisor::Refuse(const std::string& id, const GuestCaller& caller,
                           .With("request_id", caller.request_id)
                           .Build());
           } else {
-            (*answer)(parts_.store->GetOperation((*entry)->operation));
+            (*answer)(parts_.book->tracker()->Get((*entry)->operation));
           }
         });
     if (!submitted.ok()) (*answer)(submitted);
@@ -219,11 +219,11 @@ void GuestSupervisor::Refuse(const std::string& id, const GuestCaller& caller,
 }
 
 void GuestSupervisor::EndTask(const TaskPtr& task) {
+  parts_.loop->Cancel(task->timer);
   if (!task->job.valid()) return;
   const auto found = tasks_.find(task->guest);
   if (found != tasks_.end() && found->second == task) tasks_.erase(found);
   parts_.book->SetOperation(task->guest, "");
-  parts_.loop->Cancel(task->timer);
   task->job.Finish();
 }
 
@@ -278,6 +278,8 @@ void GuestSupervisor::StartGuest(const Permit& /*permit*/, std::string id,
       record.exit.reset();
       record.last_operation = name;
     };
+    write.events.push_back(
+        {"guest.starting", "", (*task)->operation.name, (*task)->caller});
     parts_.book->Write(id, std::move(write));
   });
 }
@@ -286,6 +288,7 @@ void GuestSupervisor::BeginLaunch(const TaskPtr& task) {
   INNKEEPER_FAILPOINT("agent.launch.begin");
   const GuestRecord* guest = parts_.book->Find(task->guest);
   if (guest == nullptr) return EndTask(task);
+  if (!task->cancelled.ok()) return FailLaunch(task, task->cancelled);
   parts_.driver->Launch(*guest,
                         [this, task](absl::StatusOr<DriverGuest> launched) {
                           EndLaunch(task, std::move(launched));
@@ -296,7 +299,7 @@ void GuestSupervisor::EndLaunch(const TaskPtr& task,
                                 absl::StatusOr<DriverGuest> launched) {
   INNKEEPER_FAILPOINT("agent.launch.launched");
   if (!task->cancelled.ok()) {
-    // The forced stop waits for an exit that no longer comes by itself.
+    // A forced stop waits for an exit that no longer comes by itself.
     parts_.driver->Remove(task->guest, [this, task](absl::Status) {
       FailLaunch(task, task->cancelled);
     });
@@ -332,17 +335,18 @@ void GuestSupervisor::FailLaunch(const TaskPtr& task,
   GuestWrite write;
   write.operation = task->operation;
   write.outcome = status;
-  const bool forced = !task->cancelled.ok();
   // A launch that failed leaves nothing; a guest that was there before stays,
   // and says why it does not run. So does one that was stopped on purpose.
-  write.remove = task->verb == "launch" && !forced;
-  write.change = [text = std::string(status.message()), forced,
-                  now = parts_.clock->Now()](GuestRecord& record) {
-    record.state = forced ? GuestState::kStopped : GuestState::kFailed;
+  write.remove = task->verb == "launch" && !task->forced;
+  const bool meant = !task->cancelled.ok();
+  write.change = [text = std::string(status.message()),
+                  meant](GuestRecord& record) {
+    record.state = meant ? GuestState::kStopped : GuestState::kFailed;
     record.state_reason = text;
     record.process.reset();
   };
-  write.events.push_back({forced ? "guest.stopped" : "guest.failed",
+  const char* const stopped = write.remove ? "guest.deleted" : "guest.stopped";
+  write.events.push_back({meant ? stopped : "guest.failed",
                           std::string(status.message()), task->operation.name,
                           task->caller});
   EndTask(task);
@@ -399,6 +403,8 @@ void GuestSupervisor::StopNow(const std::string& id, StopOptions options,
     }
     record.last_operation = name;
   };
+  write.events.push_back(
+      {"guest.stopping", "", (*task)->operation.name, (*task)->caller});
   parts_.book->Write(id, std::move(write));
 }
 
@@ -415,11 +421,13 @@ void GuestSupervisor::BeginStop(const TaskPtr& task,
     parts_.book->Write(task->guest, std::move(write));
     return;
   }
+  if (!task->cancelled.ok()) return CancelStop(task);
   stops_[task->guest].push_back(task);
   if (options.force) {
     const auto running = tasks_.find(task->guest);
     if (running != tasks_.end()) {
       running->second->cancelled = Superseded(task->guest);
+      running->second->forced = true;
       jobs_.Cancel(task->guest, running->second->cancelled);
     }
     return KillFor(task);
@@ -439,6 +447,7 @@ void GuestSupervisor::BeginStop(const TaskPtr& task,
 
 void GuestSupervisor::KillFor(const TaskPtr& task) {
   INNKEEPER_FAILPOINT("agent.stop.kill");
+  task->killing = true;
   parts_.driver->Kill(task->guest, [this, task](absl::Status status) {
     if (status.ok()) return;
     std::vector<TaskPtr>& stops = stops_[task->guest];

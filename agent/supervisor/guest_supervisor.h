@@ -89,6 +89,17 @@ class GuestSupervisor : public GuestEventSink {
   void Resume(const Permit& permit, std::string id, GuestCaller caller,
               Completion<GuestRecord> done);
 
+  // Asks what `operation` carries out to stop, and answers once it was asked;
+  // how it ends is in the operation, which is CANCELLED (OPERATION_CANCELLED)
+  // if that was in time. A launch leaves nothing and a start the guest STOPPED,
+  // as soon as the step that it has begun is over; a stop within its grace
+  // period leaves the guest RUNNING, which may still heed its power button.
+  // Asking twice is asking once. FAILED_PRECONDITION
+  // (OPERATION_NOT_CANCELLABLE) for everything else: what has ended, a stop
+  // that kills, a reboot, a delete.
+  void Cancel(const Permit& permit, std::string operation,
+              StatusCompletion done);
+
   // What Launch would do with `guest`: OK with the explanation, or every reason
   // against it.
   void Explain(const Permit& permit, GuestRecord guest,
@@ -110,7 +121,10 @@ class GuestSupervisor : public GuestEventSink {
     std::string caller;
     OperationRecord operation;
     JobTable::Job job;
-    absl::Status cancelled;  // Not OK: a forced stop took the guest away.
+    // Not OK: by whom it was told to give up, a client or a forced stop.
+    absl::Status cancelled;
+    bool forced = false;   // A forced stop took the guest away.
+    bool killing = false;  // A stop for which the process is being killed.
     EventLoop::TimerId timer = 0;
   };
   using TaskPtr = std::shared_ptr<Task>;
@@ -148,6 +162,9 @@ class GuestSupervisor : public GuestEventSink {
   void KillFor(const TaskPtr& task);
   void BeginReboot(const TaskPtr& task);
   void BeginDelete(const TaskPtr& task);
+  TaskPtr FindTask(absl::string_view operation) const;
+  absl::Status CancelTask(const TaskPtr& task, const std::string& caller);
+  void CancelStop(const TaskPtr& task);
   void SetRunState(const std::string& id, GuestVerb verb,
                    const GuestCaller& caller, Completion<GuestRecord> done);
   // Writes how the guest ended and ends those who waited for it.

@@ -75,6 +75,8 @@ void GuestSupervisor::Recover(StatusCompletion done) {
       parts_.store->ListUnfinishedOperations();
   if (!unfinished.ok()) return recovery->Answer(unfinished.status());
   for (OperationRecord& operation : *unfinished) {
+    // Who waits for it is told when it has ended, as for a new one.
+    parts_.book->tracker()->Publish(operation);
     recovery->unfinished[operation.guest].push_back(std::move(operation));
   }
   parts_.loop->Post([this, recovery, guests = *std::move(guests)]() mutable {
@@ -103,26 +105,18 @@ void GuestSupervisor::RecoverFound(
     const auto guest = by_id.find(id);
     RecoverGuest(recovery, id, guest == by_id.end() ? nullptr : guest->second);
   }
-  for (const FoundGuest& guest : *found) {
-    if (!parts_.book->Has(guest.record.id)) RebuildGuest(recovery, guest);
-  }
   // What is left is about guests that are gone: their deletion had happened.
   for (const auto& [id, operations] : recovery->unfinished) {
     if (parts_.book->Has(id)) continue;
-    for (OperationRecord operation : operations) {
-      OperationFacts facts = parts_.encoder->ParseMetadata(operation.metadata);
-      operation.done = true;
-      operation.update_time = parts_.clock->Now();
-      if (facts.verb == "delete") {
-        operation.result = parts_.encoder->EmptyResult();
-      } else {
-        operation.error = parts_.encoder->Error(Interrupted(facts.verb));
-      }
-      Change change;
-      change.put_operations.push_back(std::move(operation));
-      parts_.store->Commit(std::move(change),
-                           [](absl::StatusOr<CommitResult>) {});
+    for (const OperationRecord& operation : operations) {
+      const std::string verb =
+          parts_.encoder->ParseMetadata(operation.metadata).verb;
+      parts_.book->EndOperation(
+          operation, verb == "delete" ? absl::OkStatus() : Interrupted(verb));
     }
+  }
+  for (const FoundGuest& guest : *found) {
+    if (!parts_.book->Has(guest.record.id)) RebuildGuest(recovery, guest);
   }
   parts_.loop->After(kMaxWait,
                      [recovery] { recovery->Answer(absl::OkStatus()); });
@@ -228,6 +222,13 @@ void GuestSupervisor::AdoptGuest(const std::shared_ptr<Recovery>& recovery,
       [this, recovery, id, launching, operation = std::move(operation),
        verb](absl::StatusOr<DriverGuest> adopted) {
         if (!adopted.ok()) {
+          if (!operation.name.empty()) {
+            GuestWrite write;
+            write.operation = operation;
+            write.outcome =
+                verb == "stop" ? absl::OkStatus() : Interrupted(verb);
+            parts_.book->Write(id, std::move(write));
+          }
           GuestExit exit;
           exit.time = parts_.clock->Now();
           return WriteExit(id, exit, std::string(adopted.status().message()),

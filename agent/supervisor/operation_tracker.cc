@@ -47,27 +47,42 @@ absl::StatusOr<OperationRecord> OperationTracker::Get(absl::string_view name) {
     const auto running = running_.find(name);
     if (running != running_.end()) return running->second.operation;
   }
-  return store_->GetOperation(name);
+  absl::StatusOr<OperationRecord> operation = store_->GetOperation(name);
+  if (!operation.ok()) return operation;
+  return Shown(*std::move(operation));
+}
+
+OperationRecord OperationTracker::Shown(OperationRecord operation) {
+  absl::MutexLock lock(&mutex_);
+  const auto running = running_.find(operation.name);
+  if (running == running_.end()) return operation;
+  return running->second.operation;
+}
+
+bool OperationTracker::Enlist(const std::string& name, absl::Duration timeout,
+                              Completion<OperationRecord>* done) {
+  absl::MutexLock lock(&mutex_);
+  const auto running = running_.find(name);
+  if (running == running_.end()) return false;
+  auto waiter = std::make_shared<Waiter>();
+  waiter->done = std::move(*done);
+  running->second.waiters.push_back(waiter);
+  const absl::Duration bounded = std::min(timeout, kMaxWait);
+  loop_->Post([this, name, waiter, bounded] {
+    waiter->timer =
+        loop_->After(bounded, [this, name, waiter] { TimeOut(name, waiter); });
+  });
+  return true;
 }
 
 void OperationTracker::Wait(const std::string& name, absl::Duration timeout,
                             Completion<OperationRecord> done) {
-  {
-    absl::MutexLock lock(&mutex_);
-    const auto running = running_.find(name);
-    if (running != running_.end()) {
-      auto waiter = std::make_shared<Waiter>();
-      waiter->done = std::move(done);
-      running->second.waiters.push_back(waiter);
-      const absl::Duration bounded = std::min(timeout, kMaxWait);
-      loop_->Post([this, name, waiter, bounded] {
-        waiter->timer = loop_->After(
-            bounded, [this, name, waiter] { TimeOut(name, waiter); });
-      });
-      return;
-    }
-  }
-  done(store_->GetOperation(name));
+  if (Enlist(name, timeout, &done)) return;
+  absl::StatusOr<OperationRecord> operation = Get(name);
+  // It may have begun just now.
+  const bool runs = operation.ok() && !operation->done;
+  if (runs && Enlist(name, timeout, &done)) return;
+  done(std::move(operation));
 }
 
 void OperationTracker::TimeOut(const std::string& name,

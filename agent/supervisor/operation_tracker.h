@@ -27,13 +27,19 @@ class OperationTracker {
       : store_(store), loop_(loop) {}
 
   // The operation was committed: keeps what runs at hand and wakes those who
-  // wait for one that is done.
+  // wait for one that is done. Called after everything else that the commit
+  // changed shows: nobody is told by this class that an operation is done
+  // before a list shows what it has done.
   void Publish(const OperationRecord& operation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The operation as it is. Blocks on the disk for one that is done. NOT_FOUND
   // (OPERATION_NOT_FOUND).
   absl::StatusOr<OperationRecord> Get(absl::string_view name)
       ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // `operation`, read from the store just now, as it may be shown: still
+  // running if its end was not published yet.
+  OperationRecord Shown(OperationRecord operation) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Answers, on the loop or at once, when the operation is done or `timeout`
   // (at most 1 h) has passed, with the operation as it then is.
@@ -50,6 +56,9 @@ class OperationTracker {
     std::list<std::shared_ptr<Waiter>> waiters;
   };
 
+  // False, and `done` is untouched, if the operation is not running.
+  bool Enlist(const std::string& name, absl::Duration timeout,
+              Completion<OperationRecord>* done) ABSL_LOCKS_EXCLUDED(mutex_);
   void TimeOut(const std::string& name, const std::shared_ptr<Waiter>& waiter)
       ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -67,10 +67,13 @@ void FakeDriver::Explain(const GuestRecord& guest,
                          Completion<LaunchExplanation> done) {
   LaunchExplanation explanation;
   explanation.argv = {"fake", guest.id};
+  explanation.fds = {{3, "monitor"}};
+  explanation.accel_reason = "there is no KVM here";
   explanation.machine_type = "pc-q35-7.2";
   explanation.steps = {"none: there is no process"};
   absl::StatusOr<LaunchExplanation> result = std::move(explanation);
-  const absl::Status fault = CheckHost(guest);
+  absl::Status fault = FaultOf("explain");
+  if (fault.ok()) fault = CheckHost(guest);
   if (!fault.ok()) result = fault;
   loop_->Post([result = std::move(result), done = std::move(done)]() mutable {
     done(std::move(result));
@@ -215,7 +218,7 @@ absl::StatusOr<std::string> FakeDriver::ConsolePath(
         .With("guest", guest)
         .Build();
   }
-  return absl::StrCat("/nonexistent/", guest);
+  return console_path_;
 }
 
 void FakeDriver::Exit(absl::string_view guest, ExitKind kind, int32_t value) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/functional/any_invocable.h"
@@ -34,6 +35,9 @@ class FakeDriver final : public GuestDriver {
   void ReleaseLaunches();
   // The power button works at once, or is ignored.
   void IgnorePowerButton() { power_button_ = false; }
+
+  // Where every guest's console is.
+  void SetConsolePath(std::string path) { console_path_ = std::move(path); }
 
   // What a guest does by itself. It leaves word of its exit.
   void Exit(absl::string_view guest, ExitKind kind, int32_t value);
@@ -100,6 +104,7 @@ class FakeDriver final : public GuestDriver {
   std::map<std::string, absl::Status> faults_;
   bool hold_launches_ = false;
   bool power_button_ = true;
+  std::string console_path_ = "/nonexistent";
   std::vector<std::pair<GuestRecord, Completion<DriverGuest>>> held_;
   int launches_ = 0;
   int64_t next_pid_ = 1000;
