@@ -155,6 +155,11 @@ class ConsoleServiceTest : public testing::Test {
     agent_.Run("web", "user/alice");
   }
 
+  // The guest's process ends.
+  void PowerOff() {
+    agent_.OnLoop([&] { agent_.driver().Exit("web", ExitKind::kExited, 0); });
+  }
+
   FakeKeeper keeper_;
   TestAgent agent_;
 };
@@ -245,10 +250,22 @@ TEST_F(ConsoleServiceTest, EndOfTheGuestIsTheEndOfTheStream) {
   console.Attach("guests/web");
   UniqueFd guest = keeper_.Accept();
   FakeKeeper::Print(guest, "Power down");
+  PowerOff();
   guest.reset();
 
   EXPECT_EQ(console.Read(10), "Power down");
   EXPECT_THAT(console.End(), IsOk());
+}
+
+// The guest goes on: the keeper has dropped a client that fell behind.
+TEST_F(ConsoleServiceTest, ClientThatItsKeeperDropsIsToldThatItWasTooSlow) {
+  Console console(agent_, "user/alice");
+  console.Attach("guests/web");
+  keeper_.Accept().reset();
+
+  const absl::Status end = console.End();
+  EXPECT_THAT(end, StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(end, HasReason(reason::kWatcherTooSlow));
 }
 
 TEST_F(ConsoleServiceTest, ClientThatTypesNoMoreStillReads) {
@@ -260,6 +277,7 @@ TEST_F(ConsoleServiceTest, ClientThatTypesNoMoreStillReads) {
 
   FakeKeeper::Print(guest, "still here");
   EXPECT_EQ(console.Read(10), "still here");
+  PowerOff();
   guest.reset();
   EXPECT_THAT(console.End(), IsOk());
 }
