@@ -54,7 +54,8 @@ void ConsoleService::Attach(const std::string& guest,
   SerialSession::Start(
       &loop_, *path, std::move(first),
       [this, guest] { return driver_.ConsolePath(guest).ok(); },
-      std::move(stream), [this, guest] {
+      std::move(stream),
+      [this, guest] {
         if (--attached_[guest] == 0) attached_.erase(guest);
       });
 }

@@ -27,10 +27,10 @@ class SerialSession : public std::enable_shared_from_this<SerialSession> {
   // Connects to `path` and begins, with what `first` already types. The stream
   // is ended with FAILED_PRECONDITION (CONSOLE_UNAVAILABLE) if that cannot be
   // done; with INVALID_ARGUMENT by input to what is read-only; with
-  // RESOURCE_EXHAUSTED (WATCHER_TOO_SLOW) if the keeper drops the client because
-  // the guest writes faster than it reads; with OK when the guest no longer
-  // `runs`. `ended` is called once the socket is closed again, at once if it
-  // cannot be opened.
+  // RESOURCE_EXHAUSTED (WATCHER_TOO_SLOW) if the keeper drops the client
+  // because the guest writes faster than it reads; with OK when the guest no
+  // longer `runs`. `ended` is called once the socket is closed again, at once
+  // if it cannot be opened.
   static void Start(EventLoop* loop, const std::string& path,
                     v1::AttachSerialRequest first, std::function<bool()> runs,
                     std::shared_ptr<Stream> stream,
