@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "auth/tls_init.h"
 #include "base/failpoint.h"
+#include "base/flag_arguments.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
@@ -82,7 +83,8 @@ int Serve(const ProcessInfo& info) {
 
 int RunProcess(int argc, char** argv, const ProcessInfo& info) {
   absl::SetProgramUsageMessage(info.usage);
-  absl::ParseCommandLine(argc, argv);
+  FlagArguments arguments(argc, argv);
+  absl::ParseCommandLine(arguments.count(), arguments.values());
   if (absl::GetFlag(FLAGS_version)) {
     printf("innkeeper-%s %s\n", info.noun.c_str(), kVersion);
     return 0;

@@ -39,8 +39,8 @@ struct ProcessInfo {
 };
 
 // Does what the arguments say: serves until SIGTERM or SIGINT (--config=FILE),
-// checks the configuration (--check_config), or prints the version (--version)
-// or the failpoints (--list_failpoints). The result is for main() to return; a
+// checks the configuration (--check-config), or prints the version (--version)
+// or the failpoints (--list-failpoints). The result is for main() to return; a
 // process that began to start ends in here: with 0 when it was asked to stop,
 // with 1 if it cannot start. Once a process, before it has any other thread.
 int RunProcess(int argc, char** argv, const ProcessInfo& info);

@@ -68,7 +68,7 @@ TEST(ProcessTest, VersionIsPrinted) {
 }
 
 TEST(ProcessTest, GoodConfigurationIsToldWithoutAStart) {
-  EXPECT_EXIT(Main({"--config=/good", "--check_config"},
+  EXPECT_EXIT(Main({"--config=/good", "--check-config"},
                    absl::InternalError("started")),
               ExitedWithCode(0), "/good is good");
 }

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +27,7 @@
 #include "agent/launcher/launcher_server.h"
 #include "base/error.h"
 #include "base/failpoint.h"
+#include "base/flag_arguments.h"
 #include "base/log.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -73,25 +73,22 @@ namespace {
 
 // Abseil keeps only the last of several equal flags: those that may come
 // several times are joined into one, by the comma that separates their values.
-// Its flags have underscores where users type dashes: both will do.
 class Arguments {
  public:
   Arguments(int argc, char** argv) {
     std::map<std::string, std::string> joined = {{"--pool=", ""},
                                                  {"--qemu=", ""}};
     bool own = true;
-    for (int i = 0; i < argc; ++i) {
-      std::string argument = argv[i];
+    const std::vector<std::string> given =
+        SpellFlags(std::vector<std::string>(argv, argv + argc));
+    for (size_t i = 0; i < given.size(); ++i) {
+      std::string argument = given[i];
       own = own && argument != "--";
-      if (own && absl::StartsWith(argument, "--")) {
-        const auto name_end = std::find(argument.begin(), argument.end(), '=');
-        std::replace(argument.begin() + 2, name_end, '-', '_');
-      }
       std::string* list = nullptr;
       for (auto& [flag, values] : joined) {
         const std::string bare = flag.substr(0, flag.size() - 1);
-        if (own && argument == bare && i + 1 < argc) {
-          argument = absl::StrCat(flag, argv[++i]);
+        if (own && argument == bare && i + 1 < given.size()) {
+          argument = absl::StrCat(flag, given[++i]);
         }
         if (own && absl::StartsWith(argument, flag)) {
           list = &values;
@@ -159,7 +156,7 @@ int Main(int argc, char** argv) {
   Arguments arguments(argc, argv);
   absl::SetProgramUsageMessage(
       "starts guests for an unprivileged agent.\n"
-      "innkeeper-launcher --instance=NAME --agent_user=USER [FLAGS] "
+      "innkeeper-launcher --instance=NAME --agent-user=USER [FLAGS] "
       "[-- AGENT'S ARGUMENTS]");
   const std::vector<char*> rest =
       absl::ParseCommandLine(arguments.count(), arguments.values());

@@ -89,7 +89,7 @@ bool Eventually(const std::function<bool()>& condition) {
 }
 
 std::vector<std::string> FailpointsOf(const std::string& binary) {
-  const std::string command = binary + " --list_failpoints";
+  const std::string command = binary + " --list-failpoints";
   FILE* const output = popen(command.c_str(), "r");
   Check(output != nullptr, command);
   std::vector<std::string> names;
