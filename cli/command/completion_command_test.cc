@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "base/uuid.h"
 #include "cli/exit_code.h"
 #include "cli/testing/fake_service.h"
 #include "cli/testing/inn_run.h"
@@ -205,7 +206,8 @@ TEST_F(CompletionTest, OperationsOfTheServiceAreOffered) {
 
 TEST_F(CompletionTest, RemotesAreOfferedAndTheChosenOneIsAsked) {
   run_.variables.clear();
-  run_.variables["XDG_CONFIG_HOME"] = testing::TempDir();
+  run_.variables["XDG_CONFIG_HOME"] =
+      absl::StrCat(testing::TempDir(), "/", MakeUuid());
   ASSERT_EQ(run_.Run({"remote", "add", "lab", service_.address()}), 0)
       << run_.err;
   ASSERT_EQ(run_.Run({"remote", "add", "gone", "unix:/nowhere.sock", "--use"}),
