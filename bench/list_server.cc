@@ -112,7 +112,8 @@ void ServeUntilEof(const std::string& address) {
 
 void ServeBare(GuestTable& table) {
   std::string bytes;
-  for (const GuestRowPtr& row : table.Snapshot()->rows) {
+  const auto snapshot = table.Snapshot();
+  for (const GuestRowPtr& row : snapshot->rows) {
     bytes += row->basic_element;
   }
   BareService service(bytes);

@@ -27,7 +27,8 @@ v1::Guest MakeGuest(const std::string& name, const std::string& uid,
 
 std::vector<std::string> NamesOf(GuestTable& table) {
   std::vector<std::string> names;
-  for (const GuestRowPtr& row : table.Snapshot()->rows) {
+  const auto snapshot = table.Snapshot();
+  for (const GuestRowPtr& row : snapshot->rows) {
     names.push_back(row->guest.name());
   }
   return names;

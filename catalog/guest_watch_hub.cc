@@ -89,7 +89,8 @@ void GuestWatchHub::StartOnLoop(GuestWatch watch) {
     });
   });
   if (!watcher->watch.resume.has_value()) {
-    for (const GuestRowPtr& row : table_->Snapshot()->rows) {
+    const auto snapshot = table_->Snapshot();
+    for (const GuestRowPtr& row : snapshot->rows) {
       watcher->pending[row->guest.name()] = nullptr;
     }
     return Begin(watcher);
@@ -159,7 +160,8 @@ void GuestWatchHub::Mark(const WatcherPtr& watcher) {
   watcher->mark = events_->heads();
   v1::WatchGuestsResponse response;
   response.mutable_progress()->set_resume_token(EncodePositions(watcher->mark));
-  for (const std::string& host : table_->Snapshot()->unreachable) {
+  const auto snapshot = table_->Snapshot();
+  for (const std::string& host : snapshot->unreachable) {
     response.mutable_progress()->add_unreachable(host);
   }
   watcher->watch.stream->Write(std::move(response));

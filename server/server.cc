@@ -159,8 +159,8 @@ absl::Status Server::Parts::Serve() {
   services.push_back(std::make_unique<ConsoleService>(gate, forwarder.get()));
   services.push_back(std::make_unique<HostService>(
       gate, executor.get(), inventory.get(), host_admin.get(), sealer));
-  services.push_back(
-      std::make_unique<OperationService>(gate, operations.get(), sealer));
+  services.push_back(std::make_unique<OperationService>(
+      gate, operations.get(), inventory.get(), sealer));
   services.push_back(std::make_unique<EventService>(gate, inventory.get()));
   services.push_back(std::make_unique<PolicyService>(gate, front->authorizer(),
                                                      front->self(), kVersion));

@@ -101,7 +101,8 @@ void InventoryHub::Start(std::shared_ptr<Stream> stream) {
 void InventoryHub::StartOnLoop(std::shared_ptr<Stream> stream) {
   auto server = std::make_shared<Server>();
   server->stream = std::move(stream);
-  for (const GuestRowPtr& row : table_->Snapshot()->rows) {
+  const auto snapshot = table_->Snapshot();
+  for (const GuestRowPtr& row : snapshot->rows) {
     server->pending.insert(row->guest.uid());
   }
   servers_.push_back(server);

@@ -194,7 +194,9 @@ std::vector<v1::Host> Inventory::Hosts() const {
 void Inventory::CountAllocated(v1::Host* host) const {
   v1::Host::Resources* allocated = host->mutable_allocated();
   allocated->Clear();
-  for (const GuestRowPtr& row : table_.Snapshot()->rows) {
+  // Held: nothing else keeps the rows while the table goes on.
+  const std::shared_ptr<const GuestSnapshot> snapshot = table_.Snapshot();
+  for (const GuestRowPtr& row : snapshot->rows) {
     if (row->guest.host() != host->name()) continue;
     const v1::GuestSpec& spec = row->guest.spec();
     allocated->set_memory_bytes(allocated->memory_bytes() +
@@ -218,7 +220,8 @@ std::optional<v1::Host> Inventory::FindHost(absl::string_view host) const {
 
 std::vector<ObservedHost> Inventory::Observe() {
   std::map<std::string, std::map<std::string, Capacity>> guests;
-  for (const GuestRowPtr& row : table_.Snapshot()->rows) {
+  const std::shared_ptr<const GuestSnapshot> snapshot = table_.Snapshot();
+  for (const GuestRowPtr& row : snapshot->rows) {
     guests[row->guest.host()][row->guest.uid()] = ToCapacity(row->guest.spec());
   }
   std::vector<ObservedHost> observed;

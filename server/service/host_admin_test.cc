@@ -117,18 +117,32 @@ TEST_F(HostAdminTest, TokenWorksOnce) {
 TEST_F(HostAdminTest, OfTwoThatUseOneTokenOneComesIn) {
   const std::string bearer = NewBearer("h3");
   cluster_.Channel(bearer);
-  const v1::EnrolHostRequest request = EnrolmentOf("h3");
   std::vector<absl::Status> outcomes(8);
   std::vector<std::thread> threads;
 
   for (absl::Status& outcome : outcomes) {
-    threads.emplace_back([&] { outcome = Enrol(bearer, request).status(); });
+    // Each has a key of its own.
+    threads.emplace_back([&, request = EnrolmentOf("h3")] {
+      outcome = Enrol(bearer, request).status();
+    });
   }
   for (std::thread& thread : threads) thread.join();
 
   int came_in = 0;
   for (const absl::Status& outcome : outcomes) came_in += outcome.ok() ? 1 : 0;
   EXPECT_EQ(came_in, 1);
+}
+
+TEST_F(HostAdminTest, RepeatOfOneEnrolmentHasItsAnswer) {
+  const std::string bearer = NewBearer("h3");
+  const v1::EnrolHostRequest request = EnrolmentOf("h3");
+  const auto first = Enrol(bearer, request);
+  ASSERT_THAT(first, IsOk());
+
+  const auto again = Enrol(bearer, request);
+
+  ASSERT_THAT(again, IsOk());
+  EXPECT_EQ(again->SerializeAsString(), first->SerializeAsString());
 }
 
 TEST_F(HostAdminTest, TokenExpires) {

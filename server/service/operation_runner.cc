@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "auth/delegation.h"
 #include "auth/principal.h"
@@ -35,12 +36,22 @@ constexpr char kWait[] = "google.longrunning.Operations/WaitOperation";
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
 constexpr absl::Duration kLongPoll = absl::Seconds(30);
 constexpr int kMaxTries = 20;
+// An agent tells of a guest and of its operation on two streams: how long the
+// end of the operation waits for the list to show what it did, and how often it
+// looks.
+constexpr absl::Duration kShowPatience = absl::Seconds(2);
+constexpr absl::Duration kShowPause = absl::Milliseconds(2);
 
 bool IsLaunch(const ClusterOperation& operation) {
   return absl::EndsWith(operation.method, "/LaunchGuest");
 }
 bool IsDelete(const ClusterOperation& operation) {
   return absl::EndsWith(operation.method, "/DeleteGuest");
+}
+// When the guest last changed. An agent keeps no smaller units than these.
+int64_t MicrosOf(const v1::Guest& guest) {
+  return guest.update_time().seconds() * 1000000 +
+         guest.update_time().nanos() / 1000;
 }
 
 }  // namespace
@@ -50,6 +61,7 @@ struct OperationRunner::Task {
   StatusCompletion accepted;
   absl::Duration pause;
   absl::StatusOr<std::string> result = std::string();
+  absl::Time shown_by = absl::InfinitePast();  // Given up then.
 
   void Accept(const absl::Status& status) {
     if (!accepted) return;
@@ -301,8 +313,33 @@ void OperationRunner::NoteStep(const TaskPtr& task, const std::string& step) {
 void OperationRunner::SetResult(const TaskPtr& task,
                                 absl::StatusOr<std::string> result) {
   task->result = std::move(result);
-  task->pause = parts_.shortest_pause;
-  Do(task, &OperationRunner::Finish);
+  task->shown_by = absl::Now() + kShowPatience;
+  Do(task, &OperationRunner::AwaitShown);
+}
+
+bool OperationRunner::IsShown(const Task& task) const {
+  const ClusterOperation& operation = task.operation;
+  const GuestRowPtr row =
+      parts_.inventory->table().FindByUid(operation.guest_uid);
+  if (!task.result.ok()) {
+    return !IsLaunch(operation) || row == nullptr ||
+           row->guest.state() != v1::Guest::STARTING;
+  }
+  if (IsDelete(operation)) return row == nullptr;
+  google::protobuf::Any response;
+  v1::Guest guest;
+  if (!response.ParseFromString(*task.result) || !response.UnpackTo(&guest)) {
+    return true;
+  }
+  return row != nullptr && MicrosOf(row->guest) >= MicrosOf(guest);
+}
+
+void OperationRunner::AwaitShown(const TaskPtr& task) {
+  if (IsShown(*task) || absl::Now() > task->shown_by) {
+    return Do(task, &OperationRunner::Finish);
+  }
+  task->pause = kShowPause;
+  DoLater(task, &OperationRunner::AwaitShown);
 }
 
 void OperationRunner::Finish(const TaskPtr& task) {
@@ -331,6 +368,7 @@ void OperationRunner::Finish(const TaskPtr& task) {
   if (!finished.ok() && !absl::IsNotFound(finished)) {
     LogError("operation.finish",
              {{"operation", operation.name}, {"error", finished.message()}});
+    task->pause = std::max(task->pause, parts_.shortest_pause);
     return DoLater(task, &OperationRunner::Finish);
   }
   if (ended) parts_.claims->Forget(operation.guest, operation.guest_uid);

@@ -66,12 +66,16 @@ class OperationRunner {
   void Ask(const TaskPtr& task);
   void Send(const TaskPtr& task);
   void Wait(const TaskPtr& task);
+  void AwaitShown(const TaskPtr& task);
   void Finish(const TaskPtr& task);
 
   void OnAgentOperation(const TaskPtr& task,
                         const google::longrunning::Operation& operation);
   void OnLost(const TaskPtr& task);
   void OnTrouble(const TaskPtr& task, const absl::Status& status);
+  // Whether the list shows what the operation came to: whoever sees it done
+  // must not find an older guest.
+  bool IsShown(const Task& task) const;
   void SetResult(const TaskPtr& task, absl::StatusOr<std::string> result);
   void NoteStep(const TaskPtr& task, const std::string& step);
   // Null, with the task ended, if the host is gone.

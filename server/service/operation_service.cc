@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,14 +13,17 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "auth/delegation.h"
 #include "base/completion.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "rpc/filter.h"
 #include "rpc/operations_view.h"
+#include "server/hosts/agent_client.h"
 #include "server/inventory/cluster_resolver.h"
 #include "server/service/operation_view.h"
 
@@ -32,6 +36,15 @@ using google::protobuf::Empty;
 
 constexpr int kMaxPage = 1000;
 constexpr char kList[] = "google.longrunning.Operations/ListOperations";
+
+absl::Status NotCancellable(absl::string_view operation,
+                            absl::string_view why) {
+  return Error(absl::StatusCode::kFailedPrecondition,
+               reason::kOperationNotCancellable,
+               absl::StrCat(operation, " cannot be cancelled: ", why,
+                            "; look at it again, or stop its guest by force"))
+      .With("operation", operation);
+}
 
 // The place after an operation, as the payload of a page token.
 std::string PlaceAfter(const ClusterOperation& operation) {
@@ -135,15 +148,42 @@ grpc::ServerUnaryReactor* OperationService::CancelOperation(
     grpc::CallbackServerContext* context,
     const google::longrunning::CancelOperationRequest* request,
     Empty* response) {
-  return gate_.Unary(
-      context, request, response, [&](const Permit&) -> absl::StatusOr<Empty> {
-        return Error(absl::StatusCode::kFailedPrecondition,
-                     reason::kOperationNotCancellable,
-                     absl::StrCat(request->name(),
-                                  " cannot be cancelled; stop its guest by "
-                                  "force instead"))
-            .With("operation", request->name())
-            .Build();
+  return gate_.UnaryAsync(
+      context, request, response,
+      [&](const Permit& permit, const CallInfo& info, Completion<Empty> done) {
+        const OperationManager::Entry operation =
+            operations_.Find(request->name());
+        if (operation == nullptr) {
+          return done(OperationNotFound(request->name()));
+        }
+        Cancel(permit, info, *operation, *request, std::move(done));
+      });
+}
+
+void OperationService::Cancel(
+    const Permit& permit, const CallInfo& info,
+    const ClusterOperation& operation,
+    const google::longrunning::CancelOperationRequest& request,
+    Completion<Empty> done) {
+  if (operation.done) {
+    return done(NotCancellable(operation.name, "it has ended"));
+  }
+  const absl::Status reachable = inventory_.CheckReachable(operation.host);
+  const std::shared_ptr<AgentClient> client =
+      inventory_.FindClient(operation.host);
+  if (!reachable.ok() || client == nullptr) return done(reachable);
+  const Delegation delegation{permit.caller().principal, "",
+                              operation.guest_uid,
+                              inventory_.FencingNumber(operation.host)};
+  CallAgent<Empty>(
+      *client, info.method, request, delegation, info.deadline - absl::Now(),
+      [name = operation.name, host = operation.host,
+       done = std::move(done)](absl::StatusOr<Empty> answer) mutable {
+        if (absl::IsNotFound(answer.status())) {
+          return done(NotCancellable(name, "its host has not taken it on yet"));
+        }
+        if (!answer.ok()) return done(ToHostError(host, answer.status()));
+        done(Empty());
       });
 }
 

@@ -4,9 +4,12 @@
 
 #include "absl/status/statusor.h"
 #include "auth/permit.h"
+#include "base/completion.h"
 #include "google/longrunning/operations.grpc.pb.h"
+#include "rpc/call_info.h"
 #include "rpc/gate.h"
 #include "rpc/page_token.h"
+#include "server/inventory/inventory.h"
 #include "server/operations/operation_manager.h"
 
 namespace innkeeper {
@@ -16,8 +19,11 @@ class OperationService final
     : public google::longrunning::Operations::CallbackService {
  public:
   OperationService(Gate* gate, OperationManager* operations,
-                   const PageTokenSealer* sealer)
-      : gate_(*gate), operations_(*operations), sealer_(*sealer) {}
+                   Inventory* inventory, const PageTokenSealer* sealer)
+      : gate_(*gate),
+        operations_(*operations),
+        inventory_(*inventory),
+        sealer_(*sealer) {}
 
   grpc::ServerUnaryReactor* GetOperation(
       grpc::CallbackServerContext* context,
@@ -45,8 +51,16 @@ class OperationService final
       const Permit& permit,
       const google::longrunning::ListOperationsRequest& request) const;
 
+  // Asks the host that carries out `operation`: only it knows whether there is
+  // a way back.
+  void Cancel(const Permit& permit, const CallInfo& info,
+              const ClusterOperation& operation,
+              const google::longrunning::CancelOperationRequest& request,
+              Completion<google::protobuf::Empty> done);
+
   Gate& gate_;
   OperationManager& operations_;
+  Inventory& inventory_;
   const PageTokenSealer& sealer_;
 };
 

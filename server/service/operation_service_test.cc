@@ -196,17 +196,91 @@ TEST_F(OperationServiceTest, WaitAnswersOnceItIsDone) {
   EXPECT_TRUE(metadata.has_end_time());
 }
 
-TEST_F(OperationServiceTest, CancelIsRefusedWithTheWayOut) {
+TEST_F(OperationServiceTest, ForeignOperationsAreNotCancelled) {
   const auto request = Named<google::longrunning::CancelOperationRequest>(
       Begin("web", "user/alice"));
+
+  EXPECT_THAT(cluster_.Call("user/bob", &Operations::CancelOperation, request),
+              HasReason(reason::kOperationNotFound));
+  EXPECT_THAT(cluster_.h1().received("/CancelOperation"), IsEmpty());
+}
+
+TEST_F(OperationServiceTest, HostIsAskedToCancelForTheCaller) {
+  const auto request = Named<google::longrunning::CancelOperationRequest>(
+      Begin("web", "user/alice"));
+  cluster_.h1().SetAnswer("/CancelOperation",
+                          [](const FakeAgent::Received&) { return ""; });
+
+  EXPECT_THAT(
+      cluster_.Call("user/alice", &Operations::CancelOperation, request),
+      IsOk());
+
+  const std::vector<FakeAgent::Received> asked =
+      cluster_.h1().received("/CancelOperation");
+  ASSERT_THAT(asked, SizeIs(1));
+  EXPECT_EQ(asked[0].request, request.SerializeAsString());
+  ASSERT_TRUE(asked[0].delegation.has_value());
+  EXPECT_EQ(asked[0].delegation->caller.ToString(), "user/alice");
+}
+
+TEST_F(OperationServiceTest, WhatTheHostSaysOfACancellationIsPassedOn) {
+  const auto request = Named<google::longrunning::CancelOperationRequest>(
+      Begin("web", "user/alice"));
+  cluster_.h1().SetAnswer(
+      "/CancelOperation",
+      [](const FakeAgent::Received&) -> absl::StatusOr<std::string> {
+        return Error(absl::StatusCode::kFailedPrecondition,
+                     reason::kOperationNotCancellable, "too late")
+            .Build();
+      });
 
   EXPECT_THAT(
       cluster_.Call("user/alice", &Operations::CancelOperation, request),
       AllOf(StatusIs(absl::StatusCode::kFailedPrecondition,
-                     HasSubstr("by force")),
+                     HasSubstr("too late")),
             HasReason(reason::kOperationNotCancellable)));
-  EXPECT_THAT(cluster_.Call("user/bob", &Operations::CancelOperation, request),
-              HasReason(reason::kOperationNotFound));
+}
+
+TEST_F(OperationServiceTest, WhatNoHostHasTakenOnIsNotCancelled) {
+  const auto request = Named<google::longrunning::CancelOperationRequest>(
+      Begin("web", "user/alice"));
+  cluster_.h1().SetAnswer(
+      "/CancelOperation",
+      [](const FakeAgent::Received&) -> absl::StatusOr<std::string> {
+        return Error(absl::StatusCode::kNotFound, reason::kOperationNotFound,
+                     "no such operation")
+            .Build();
+      });
+
+  EXPECT_THAT(
+      cluster_.Call("user/alice", &Operations::CancelOperation, request),
+      AllOf(StatusIs(absl::StatusCode::kFailedPrecondition,
+                     HasSubstr("not taken it on yet")),
+            HasReason(reason::kOperationNotCancellable)));
+}
+
+TEST_F(OperationServiceTest, HostThatCannotBeAskedIsNamed) {
+  const auto request = Named<google::longrunning::CancelOperationRequest>(
+      Begin("web", "user/alice"));
+  cluster_.h1().SetUnreachable(true);
+
+  EXPECT_THAT(
+      cluster_.Call("user/alice", &Operations::CancelOperation, request),
+      AllOf(StatusIs(absl::StatusCode::kUnavailable, HasSubstr("h1")),
+            HasReason(reason::kHostUnreachable)));
+}
+
+TEST_F(OperationServiceTest, EndedOperationsAreNotCancelled) {
+  const std::string name = Begin("web", "user/alice");
+  ASSERT_THAT(cluster_.operations().Finish(name, std::string(), Txn()), IsOk());
+
+  EXPECT_THAT(
+      cluster_.Call("user/alice", &Operations::CancelOperation,
+                    Named<google::longrunning::CancelOperationRequest>(name)),
+      AllOf(StatusIs(absl::StatusCode::kFailedPrecondition,
+                     HasSubstr("has ended")),
+            HasReason(reason::kOperationNotCancellable)));
+  EXPECT_THAT(cluster_.h1().received("/CancelOperation"), IsEmpty());
 }
 
 TEST_F(OperationServiceTest, OperationsAreNotDeletedByHand) {

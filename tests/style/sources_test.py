@@ -20,6 +20,10 @@ _FORBIDDEN = re.compile(
     r"\b(TODO|FIXME|XXX|HACK)\b|/(root|wo" r"rk)/|/home/\w")
 
 
+# A loop over a member of what a call has returned a pointer to.
+_DANGLING_RANGE = re.compile(r"\bfor \([^;]* : [^;]*\(\)->\w+\) ")
+
+
 class SourcesTest(tree.StyleTest):
 
     def test_no_source_is_too_long_to_review(self):
@@ -82,6 +86,15 @@ class SourcesTest(tree.StyleTest):
                 match = _FORBIDDEN.search(line)
                 if match:
                     self.fault(f"{path}:{number}", f"says {match[0]}")
+
+    def test_no_loop_runs_over_what_a_temporary_owns(self):
+        # C++17 ends the temporary before the first round of the loop.
+        for path in tree.files(".cc", ".h"):
+            for number, line in tree.lines(path):
+                if _DANGLING_RANGE.search(line):
+                    self.fault(f"{path}:{number}",
+                               "loops over what a temporary owns; keep that"
+                               " in a variable")
 
     def test_sources_are_as_wide_as_a_terminal(self):
         for path in tree.files(".cc", ".h", ".proto", ".py", ".sh"):

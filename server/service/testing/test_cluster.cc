@@ -168,8 +168,8 @@ std::vector<std::unique_ptr<grpc::Service>> TestCluster::Parts::MakeServices(
   services.push_back(std::make_unique<ConsoleService>(gate, forwarder.get()));
   services.push_back(std::make_unique<HostService>(
       gate, &executor, inventory.get(), admin.get(), &sealer));
-  services.push_back(
-      std::make_unique<OperationService>(gate, operations.get(), &sealer));
+  services.push_back(std::make_unique<OperationService>(
+      gate, operations.get(), inventory.get(), &sealer));
   services.push_back(std::make_unique<EventService>(gate, inventory.get()));
   services.push_back(
       std::make_unique<PolicyService>(gate, &authorizer, "server/s1", "1.2.3"));
