@@ -1,10 +1,8 @@
 // Measures Innkeeper against the least that its work can cost, in one run, and
 // prints the ratios. Needs root. See docs/performance.md.
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -13,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "bench/bench_host.h"
+#include "bench/leave_nothing.h"
 #include "bench/report.h"
 #include "bench/scenarios.h"
 
@@ -34,16 +33,16 @@ bool Wanted(absl::string_view scenario) {
   return false;
 }
 
-void Main() {
+int Main() {
   if (geteuid() != 0) {
     fprintf(stderr, "bench: must be run by root: it starts a launcher\n");
-    exit(1);
+    return 1;
   }
   BenchOptions options;
   options.binaries = absl::GetFlag(FLAGS_binaries);
   options.quick = absl::GetFlag(FLAGS_quick);
   const std::string dir = absl::StrCat("/var/tmp/inn-bench-", getpid());
-  {
+  return RunAndLeaveNothing(dir, [&options, &dir] {
     const BenchHost host(options.binaries, dir, absl::GetFlag(FLAGS_port));
     PrintHead();
     if (Wanted("launch")) BenchLaunch(host, options);
@@ -51,8 +50,7 @@ void Main() {
     if (Wanted("list")) BenchList(host, options);
     if (Wanted("hung")) BenchHung(host, options);
     if (Wanted("many")) BenchManyGuests(host, options);
-  }
-  std::filesystem::remove_all(dir);
+  });
 }
 
 }  // namespace
@@ -60,5 +58,5 @@ void Main() {
 
 int main(int argc, char** argv) {
   absl::ParseCommandLine(argc, argv);
-  innkeeper::Main();
+  return innkeeper::Main();
 }
