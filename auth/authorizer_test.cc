@@ -66,6 +66,10 @@ const std::map<std::string, std::string>& ExpectedRoles() {
   static const auto* const kRoles = new std::map<std::string, std::string>{
       {"agent.inventory", ""},
       {"consoles.attach", "admin operator owner"},
+      {"contexts.create", "admin"},
+      {"contexts.delete", "admin"},
+      {"contexts.get", "admin operator owner viewer"},
+      {"contexts.list", "admin operator owner viewer"},
       {"events.watch", "admin operator owner viewer"},
       {"guests.delete", "admin operator owner"},
       {"guests.explain", "admin operator owner viewer"},
@@ -75,6 +79,7 @@ const std::map<std::string, std::string>& ExpectedRoles() {
       {"guests.pause", "admin operator owner"},
       {"guests.reboot", "admin operator owner"},
       {"guests.resume", "admin operator owner"},
+      {"guests.security", "admin operator owner viewer"},
       {"guests.start", "admin operator owner"},
       {"guests.stop", "admin operator owner"},
       {"guests.watch", "admin operator owner viewer"},

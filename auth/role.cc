@@ -40,6 +40,10 @@ struct Permission {
 constexpr Permission kPermissions[] = {
     {"agent.inventory", 0, ByKind::kServer, true},
     {"consoles.attach", kA | kO | kW},
+    {"contexts.create", kA},
+    {"contexts.delete", kA},
+    {"contexts.get", kA | kO | kW | kV, ByKind::kServer},
+    {"contexts.list", kA | kO | kW | kV, ByKind::kServer},
     {"events.watch", kA | kO | kW | kV, ByKind::kServer},
     {"guests.delete", kA | kO | kW},
     {"guests.explain", kA | kO | kW | kV, ByKind::kNone, false, true},
@@ -49,6 +53,7 @@ constexpr Permission kPermissions[] = {
     {"guests.pause", kA | kO | kW},
     {"guests.reboot", kA | kO | kW},
     {"guests.resume", kA | kO | kW},
+    {"guests.security", kA | kO | kW | kV},
     {"guests.start", kA | kO | kW},
     {"guests.stop", kA | kO | kW},
     {"guests.watch", kA | kO | kW | kV, ByKind::kServer},

@@ -76,7 +76,18 @@ namespace innkeeper {
   V(kShuttingDown, "SHUTTING_DOWN")                        \
   V(kConfigInvalid, "CONFIG_INVALID")                      \
   V(kSystemError, "SYSTEM_ERROR")                          \
-  V(kInternal, "INTERNAL")
+  V(kInternal, "INTERNAL")                                 \
+  V(kContextNotFound, "CONTEXT_NOT_FOUND")                 \
+  V(kContextExists, "CONTEXT_EXISTS")                      \
+  V(kContextPartRefused, "CONTEXT_PART_REFUSED")           \
+  V(kContextUnavailable, "CONTEXT_UNAVAILABLE")            \
+  V(kNetworkNotFound, "NETWORK_NOT_FOUND")                 \
+  V(kNetworkUnavailable, "NETWORK_UNAVAILABLE")            \
+  V(kAddressInUse, "ADDRESS_IN_USE")                       \
+  V(kFirmwareUnavailable, "FIRMWARE_UNAVAILABLE")          \
+  V(kTpmUnavailable, "TPM_UNAVAILABLE")                    \
+  V(kPluginDenied, "PLUGIN_DENIED")                        \
+  V(kPluginFailed, "PLUGIN_FAILED")
 
 namespace reason {
 

@@ -14,8 +14,10 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "innkeeper/agent/v1/inventory.pb.h"
+#include "innkeeper/plugin/v1/launch_plugin.pb.h"
 #include "innkeeper/v1/access.pb.h"
 #include "innkeeper/v1/consoles.pb.h"
+#include "innkeeper/v1/contexts.pb.h"
 #include "innkeeper/v1/error_reason.pb.h"
 #include "innkeeper/v1/events.pb.h"
 #include "innkeeper/v1/guests.pb.h"
@@ -37,11 +39,14 @@ std::vector<Golden> Goldens() {
       {"api/golden/innkeeper_v1.txtpb",
        {v1::Access::descriptor()->file(),
         v1::AttachSerialRequest::descriptor()->file(),
-        v1::ErrorReason_descriptor()->file(), v1::Event::descriptor()->file(),
-        v1::Guest::descriptor()->file(), v1::Host::descriptor()->file(),
+        v1::Context::descriptor()->file(), v1::ErrorReason_descriptor()->file(),
+        v1::Event::descriptor()->file(), v1::Guest::descriptor()->file(),
+        v1::Host::descriptor()->file(),
         v1::WhoAmIRequest::descriptor()->file()}},
       {"api/golden/innkeeper_agent_v1.txtpb",
-       {agent::v1::Position::descriptor()->file()}}};
+       {agent::v1::Position::descriptor()->file()}},
+      {"api/golden/innkeeper_plugin_v1.txtpb",
+       {plugin::v1::NotifyStartedRequest::descriptor()->file()}}};
 }
 
 std::string Describe(const Golden& golden) {
