@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "agent/launch/launch_context.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -194,6 +195,7 @@ absl::Status ValidatePlan(const LaunchPlan& plan) {
   RETURN_IF_ERROR(CheckArguments(plan));
   RETURN_IF_ERROR(CheckImages(plan));
   RETURN_IF_ERROR(CheckSizes(plan));
+  RETURN_IF_ERROR(ValidateContext(plan.context));
   return CheckFds(plan);
 }
 

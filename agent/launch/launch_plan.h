@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "agent/launch/launch_context.h"
 
 namespace innkeeper {
 
@@ -66,6 +67,7 @@ struct LaunchPlan {
   int64_t ram_bytes = 0;  // 0: no memfd.
   GuestLimits limits;
   bool kvm = false;  // Whether the jail has /dev/kvm.
+  LaunchContext context;
 };
 
 // The bounds that ValidatePlan() holds a plan to.

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/launch/launch_context.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launcher/guest_launcher.h"
 #include "agent/launcher/namespaces.h"
@@ -143,6 +144,14 @@ absl::Status LaunchAttempt::Check() {
                  absl::StrCat("the control group of guest '", plan_.guest,
                               "' has processes that are not this instance's; "
                               "use another id or another --cgroup-parent"))
+        .With("guest", plan_.guest);
+  }
+  if (plan_.context != LaunchContext()) {
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 reason::kContextUnavailable,
+                 absl::StrCat("guest '", plan_.guest,
+                              "' asks for a context, and this launcher gives "
+                              "none; leave it out"))
         .With("guest", plan_.guest);
   }
   const size_t limit = static_cast<size_t>(launcher_.config_.max_guests);

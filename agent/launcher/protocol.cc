@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "agent/launcher/context_wire.h"
 #include "agent/launcher/wire.h"
 #include "base/error.h"
 #include "base/reason.h"
@@ -114,6 +115,7 @@ std::string EncodePlan(const LaunchPlan& plan) {
   out.I64(plan.limits.cpu_millis);
   out.I64(plan.limits.pids);
   out.Bool(plan.kvm);
+  WriteContext(plan.context, out);
   return out.data();
 }
 
@@ -151,6 +153,7 @@ absl::StatusOr<LaunchPlan> DecodePlan(absl::string_view payload) {
   plan.limits.cpu_millis = in.I64();
   plan.limits.pids = in.I64();
   plan.kvm = in.Bool();
+  plan.context = ReadContext(in);
   if (!in.Done()) return Malformed("launch plan");
   return plan;
 }

@@ -116,6 +116,15 @@ TEST_F(RefusalTest, LaunchWithABadImageNamesItAndLeavesNothing) {
   EXPECT_THAT(harness_.Leftovers(), IsEmpty());
 }
 
+TEST_F(RefusalTest, ContextThatTheLauncherCannotGiveIsRefused) {
+  LaunchPlan plan = harness_.FakePlan("named", {"sleep"});
+  plan.context.identity = IdentityKind::kNamed;
+  plan.context.identity_name = "build";
+
+  EXPECT_THAT(harness_.Launch(plan), HasReason(reason::kContextUnavailable));
+  EXPECT_THAT(harness_.Leftovers(), IsEmpty());
+}
+
 TEST_F(RefusalTest, OnlyConfiguredBinariesRun) {
   for (const char* binary : {"/bin/sh", "/usr/bin/../bin/qemu-system-x86_64",
                              "qemu-system-x86_64", "/usr/bin/env", ""}) {

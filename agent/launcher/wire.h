@@ -49,6 +49,9 @@ class WireReader {
   // A U32 that counts what follows; fails if it is over `limit`.
   size_t Count(size_t limit);
 
+  // For a value that is there and cannot be right.
+  void Fail();
+
   bool ok() const { return ok_; }
   // What has not been read yet.
   absl::string_view rest() const { return data_; }
@@ -57,7 +60,6 @@ class WireReader {
 
  private:
   uint64_t Number(int bytes);
-  void Fail();
 
   absl::string_view data_;
   bool ok_ = true;
