@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "agent/launch/launch_context.h"
 #include "base/error.h"
+#include "base/net_address.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
@@ -107,6 +108,39 @@ absl::Status CheckImages(const LaunchPlan& plan) {
   return absl::OkStatus();
 }
 
+absl::Status CheckTaps(const LaunchPlan& plan) {
+  if (plan.taps.size() > kMaxTaps) {
+    return Refuse("taps", absl::StrCat("are more than ", kMaxTaps));
+  }
+  for (const PlannedTap& tap : plan.taps) {
+    if (!IsPoolName(tap.network)) {
+      return Refuse("taps.network", "must match [a-z0-9][a-z0-9._-]{0,62}");
+    }
+    if (!IsUnicastMac(tap.mac)) {
+      return Refuse("taps.mac", "must be a unicast address");
+    }
+    if (tap.queue_count < 1 || tap.queue_count > kMaxTapQueues) {
+      return Refuse("taps.queue_count",
+                    absl::StrCat("must be 1 to ", kMaxTapQueues));
+    }
+    if (tap.addresses.size() > kMaxTapAddresses) {
+      return Refuse("taps.addresses",
+                    absl::StrCat("are more than ", kMaxTapAddresses));
+    }
+    for (const std::string& address : tap.addresses) {
+      if (!IsUnicastIp(address)) {
+        return Refuse("taps.addresses",
+                      "must be unicast IPv4 or IPv6 addresses");
+      }
+    }
+  }
+  if (QueuesOf(plan) > kMaxQueuesOfGuest) {
+    return Refuse("taps.queue_count",
+                  absl::StrCat("are together more than ", kMaxQueuesOfGuest));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckFds(const LaunchPlan& plan) {
   if (plan.fds.size() > kMaxPlannedFds) {
     return Refuse("fds", absl::StrCat("are more than ", kMaxPlannedFds));
@@ -120,7 +154,10 @@ absl::Status CheckFds(const LaunchPlan& plan) {
     size_t count = 1;
     if (fd.kind == FdKind::kImage) count = plan.images.size();
     if (fd.kind == FdKind::kOverlay) count = plan.overlays.size();
-    if (fd.kind > FdKind::kOverlay) return Refuse("fds.kind", "is unknown");
+    if (fd.kind == FdKind::kTapQueue) {
+      count = static_cast<size_t>(QueuesOf(plan));
+    }
+    if (fd.kind > FdKind::kTapQueue) return Refuse("fds.kind", "is unknown");
     if (fd.kind == FdKind::kRam && plan.ram_bytes == 0) {
       return Refuse("fds.kind", "names RAM, but ram_bytes is 0");
     }
@@ -190,12 +227,19 @@ bool IsImageName(absl::string_view name) {
   return true;
 }
 
+int QueuesOf(const LaunchPlan& plan) {
+  int queues = 0;
+  for (const PlannedTap& tap : plan.taps) queues += tap.queue_count;
+  return queues;
+}
+
 absl::Status ValidatePlan(const LaunchPlan& plan) {
   RETURN_IF_ERROR(CheckNames(plan));
   RETURN_IF_ERROR(CheckArguments(plan));
   RETURN_IF_ERROR(CheckImages(plan));
   RETURN_IF_ERROR(CheckSizes(plan));
   RETURN_IF_ERROR(ValidateContext(plan.context));
+  RETURN_IF_ERROR(CheckTaps(plan));
   return CheckFds(plan);
 }
 

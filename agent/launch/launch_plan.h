@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "agent/launch/launch_context.h"
+#include "base/net_address.h"
 
 namespace innkeeper {
 
@@ -30,6 +31,16 @@ struct PlannedOverlay {
   int64_t virtual_bytes = 0;  // A multiple of 512.
 };
 
+// A network interface with a tap of the launcher's on the host's side.
+struct PlannedTap {
+  std::string network;  // Of the launcher's configuration.
+  MacAddress mac = {};
+  int queue_count = 1;  // 1 to kMaxTapQueues.
+  // The only ones that it may send from, 4 or 16 bytes each; none: any, where
+  // the network allows that.
+  std::vector<std::string> addresses;
+};
+
 enum class FdKind : uint8_t {
   kConsole,     // A connected stream socket; the keeper has the other end.
   kQmp,         // A listening socket, qmp.sock in the guest's directory.
@@ -37,13 +48,14 @@ enum class FdKind : uint8_t {
   kRam,         // A memfd of `ram_bytes`.
   kImage,       // images[index]
   kOverlay,     // overlays[index]
+  kTapQueue,    // Queue `index`, counted through all taps.
 };
 
 // One descriptor that QEMU starts with.
 struct PlannedFd {
   int number = 0;  // In QEMU: 3 to 63.
   FdKind kind = FdKind::kConsole;
-  int index = 0;  // Into images or overlays; 0 for the other kinds.
+  int index = 0;  // Of images, overlays, queues; 0 for the other kinds.
 };
 
 // What the guest's control group allows.
@@ -63,6 +75,7 @@ struct LaunchPlan {
   std::vector<std::string> argv;
   std::vector<PlannedImage> images;
   std::vector<PlannedOverlay> overlays;
+  std::vector<PlannedTap> taps;
   std::vector<PlannedFd> fds;
   int64_t ram_bytes = 0;  // 0: no memfd.
   GuestLimits limits;
@@ -78,7 +91,11 @@ inline constexpr size_t kMaxManifestBytes = size_t{32} * 1024;
 inline constexpr size_t kMaxPlanTextBytes = size_t{56} * 1024;
 inline constexpr size_t kMaxImages = 16;
 inline constexpr size_t kMaxOverlays = 16;
-inline constexpr size_t kMaxPlannedFds = 32;
+inline constexpr size_t kMaxTaps = 8;
+inline constexpr int kMaxTapQueues = 8;
+inline constexpr int kMaxQueuesOfGuest = 16;
+inline constexpr size_t kMaxTapAddresses = 8;
+inline constexpr size_t kMaxPlannedFds = 48;
 inline constexpr int kFirstFdNumber = 3;
 inline constexpr int kLastFdNumber = 63;
 inline constexpr size_t kMaxPoolNameBytes = 63;
@@ -101,6 +118,9 @@ bool IsPoolName(absl::string_view name);
 // NUL, at most kMaxImageNameBytes. The kernel is asked to hold it beneath its
 // pool as well; this refuses the obvious with a better message.
 bool IsImageName(absl::string_view name);
+
+// How many queues `plan`'s taps have together.
+int QueuesOf(const LaunchPlan& plan);
 
 // INVALID_ARGUMENT (INVALID_REQUEST), naming the first bound that `plan`
 // breaks. Bounds and grammar only: that argv[0] is a permitted QEMU and that

@@ -26,10 +26,12 @@ LaunchPlan GoodPlan() {
   plan.images = {{"disks", "web/root.qcow2", true, 1 << 30},
                  {"disks", "b", false}};
   plan.overlays = {{int64_t{1} << 30}};
+  plan.taps = {{"lan", {2, 0, 0, 0, 0, 1}, 2, {"\n\1\2\3"}}};
   plan.ram_bytes = 1 << 20;
   plan.fds = {{3, FdKind::kConsole, 0},    {4, FdKind::kQmp, 0},
               {5, FdKind::kBreakGlass, 0}, {6, FdKind::kRam, 0},
               {7, FdKind::kImage, 0},      {8, FdKind::kImage, 1},
+              {9, FdKind::kTapQueue, 0},   {10, FdKind::kTapQueue, 1},
               {63, FdKind::kOverlay, 0}};
   plan.limits = {64 << 20, 1000, 64};
   return plan;
@@ -125,6 +127,34 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"NegativeOverlay",
               [](LaunchPlan& p) { p.overlays[0].virtual_bytes = -512; },
               "virtual_bytes"},
+        Fault{"ManyTaps",
+              [](LaunchPlan& p) { p.taps.resize(kMaxTaps + 1, p.taps[0]); },
+              "taps are more"},
+        Fault{"NetworkPath", [](LaunchPlan& p) { p.taps[0].network = "../x"; },
+              "taps.network"},
+        Fault{"MacOfAGroup", [](LaunchPlan& p) { p.taps[0].mac = {1}; },
+              "taps.mac"},
+        Fault{"NoQueue", [](LaunchPlan& p) { p.taps[0].queue_count = 0; },
+              "taps.queue_count must be"},
+        Fault{"ManyQueues", [](LaunchPlan& p) { p.taps[0].queue_count = 9; },
+              "taps.queue_count must be"},
+        Fault{"ManyQueuesTogether",
+              [](LaunchPlan& p) {
+                p.taps[0].queue_count = 8;
+                p.taps.resize(3, p.taps[0]);
+              },
+              "taps.queue_count are together"},
+        Fault{"ManyAddresses",
+              [](LaunchPlan& p) { p.taps[0].addresses.resize(9, "\n\1\2\3"); },
+              "taps.addresses are more"},
+        Fault{"AddressOfAGroup",
+              [](LaunchPlan& p) { p.taps[0].addresses = {"\xe0\1\2\3"}; },
+              "taps.addresses must"},
+        Fault{"OddAddress",
+              [](LaunchPlan& p) { p.taps[0].addresses = {"12345"}; },
+              "taps.addresses must"},
+        Fault{"QueueBeyondTaps", [](LaunchPlan& p) { p.fds[7].index = 2; },
+              "fds.index"},
         Fault{"StandardDescriptor", [](LaunchPlan& p) { p.fds[0].number = 2; },
               "fds.number"},
         Fault{"HighDescriptor", [](LaunchPlan& p) { p.fds[0].number = 64; },
@@ -133,7 +163,7 @@ INSTANTIATE_TEST_SUITE_P(
               "used twice"},
         Fault{"ThingTwice",
               [](LaunchPlan& p) {
-                p.fds.push_back({9, FdKind::kImage, 0});
+                p.fds.push_back({11, FdKind::kImage, 0});
               },
               "one thing twice"},
         Fault{"UnknownKind",

@@ -18,6 +18,7 @@ enum class LaunchStep : uint8_t {
   kRecordIntent,
   kMakeGuestDir,
   kMakeCgroups,
+  kMakeTaps,
   kOpenResources,
   kClone,
   kRelease,
@@ -67,6 +68,9 @@ inline constexpr LaunchStepInfo kLaunchSteps[] = {
     {LaunchStep::kMakeCgroups, LaunchProcess::kLauncher, "make_cgroups",
      "make a control group in each hierarchy and set the limits",
      "no process of the guest ever runs without its limits"},
+    {LaunchStep::kMakeTaps, LaunchProcess::kLauncher, "make_taps",
+     "say what each tap may send; make it, plug it into its bridge, set it up",
+     "a frame is looked at before the first one can be sent"},
     {LaunchStep::kOpenResources, LaunchProcess::kLauncher, "open_resources",
      "open images beneath their pools; make overlays, RAM, pipes; take a "
      "network",

@@ -29,6 +29,7 @@ TEST(LaunchStepsTest, EveryStepHasItsOwnNameAndSaysWhatAndWhy) {
 TEST(LaunchStepsTest, NothingIsMadeBeforeItIsWrittenDown) {
   EXPECT_LT(LaunchStep::kRecordIntent, LaunchStep::kMakeGuestDir);
   EXPECT_LT(LaunchStep::kRecordIntent, LaunchStep::kMakeCgroups);
+  EXPECT_LT(LaunchStep::kRecordIntent, LaunchStep::kMakeTaps);
   EXPECT_LT(LaunchStep::kRecordIntent, LaunchStep::kClone);
 }
 

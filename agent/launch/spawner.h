@@ -20,8 +20,9 @@ struct Launched {
   int64_t keeper_pid = 0;
   uint32_t unix_uid = 0;
   uint32_t unix_gid = 0;
-  uint64_t start_time_ticks = 0;  // Field 22 of /proc/PID/stat.
-  UniqueFd pidfd;                 // Of QEMU.
+  uint64_t start_time_ticks = 0;       // Field 22 of /proc/PID/stat.
+  UniqueFd pidfd;                      // Of QEMU.
+  std::vector<std::string> taps = {};  // The host's names of the plan's taps.
 };
 
 // A guest that was launched and not yet released.
@@ -35,6 +36,7 @@ struct KnownGuest {
   uint32_t unix_uid = 0;
   uint32_t unix_gid = 0;
   uint64_t start_time_ticks = 0;
+  std::vector<std::string> taps = {};
 };
 
 // Thread-safe; never blocks. Completions run on the EventLoop that the
@@ -53,6 +55,8 @@ class Spawner {
   // NOT_FOUND (POOL_NOT_FOUND, VOLUME_NOT_FOUND), INVALID_ARGUMENT
   // (IMAGE_UNSUPPORTED): an image cannot be opened.
   // RESOURCE_EXHAUSTED (TOO_MANY_GUESTS, UID_POOL_EXHAUSTED).
+  // NOT_FOUND (NETWORK_NOT_FOUND), FAILED_PRECONDITION (ADDRESS_IN_USE,
+  // NETWORK_UNAVAILABLE): a tap cannot be had.
   // INTERNAL (GUEST_LAUNCH_FAILED): metadata "step" (launch_steps.h), "errno".
   virtual void Launch(LaunchPlan plan, Completion<Launched> done) = 0;
 

@@ -137,6 +137,8 @@ void CheckPaths(const LauncherConfig& config, Faults& faults) {
   };
   binary("--agent", config.agent);
   binary("--keeper", config.keeper);
+  // It runs as root, with rules that bind guests.
+  if (!config.networks.empty()) binary("--nft", config.nft);
   for (const std::string& qemu : config.qemus) binary("--qemu", qemu);
   for (const auto& [name, path] : config.pools) {
     faults.AddIf(
@@ -217,6 +219,8 @@ absl::Status CheckConfig(const LauncherConfig& config) {
   faults.AddIf(
       config.max_file_bytes < 1 || config.max_file_bytes > kMaxImageBytes,
       "--max-file-bytes", "must be from 1 byte to 64 TiB");
+  faults.AddIf(config.networks.size() > kMaxNetworks, "--network",
+               absl::StrCat("may be given at most ", kMaxNetworks, " times"));
   faults.AddIf(config.uid_base < kLowestPoolUid, "--uid-base",
                "must be at least 100000, above people's and services' uids");
   faults.AddIf(

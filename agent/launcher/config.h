@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/launcher/credentials.h"
+#include "agent/launcher/network_config.h"
 
 namespace innkeeper {
 
@@ -25,6 +26,8 @@ struct LauncherConfig {
   std::map<std::string, std::string> pools;  // Name to directory.
   std::vector<std::string> qemus;
   std::string keeper;
+  std::map<std::string, NetworkConfig> networks;  // By name.
+  std::string nft;                                // Only for networks.
   uint32_t uid_base = 0;
   uint32_t uid_count = 0;
   int max_guests = 0;

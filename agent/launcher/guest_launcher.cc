@@ -92,6 +92,7 @@ GuestLauncher::GuestLauncher(const LauncherConfig& config, ImagePools pools)
     : config_(config),
       pools_(std::move(pools)),
       cgroups_(FindCgroups().value_or(CgroupLayout()), config.cgroup_parent),
+      taps_(config),
       uids_(config.uid_base, config.uid_count,
             absl::StrCat(config.state_dir, "/launcher/uid-turn")),
       journal_(absl::StrCat(config.state_dir, "/launcher/journal")),
@@ -166,6 +167,8 @@ absl::Status GuestLauncher::Recover() {
                {{"guest", guest}, {"error", status.message()}});
     }
   }
+  // Only now: until they are gone, what was undone had the old filter.
+  taps_.Restore(LiveTaps());
   return absl::OkStatus();
 }
 
@@ -193,6 +196,9 @@ absl::Status GuestLauncher::CheckUidRange() const {
 absl::Status GuestLauncher::Discard(absl::string_view guest) {
   RETURN_IF_ERROR(cgroups_.Kill(guest, kKillPatience));
   INNKEEPER_FAILPOINT("launcher.release.killed");
+  const auto entry = guests_.find(std::string(guest));
+  if (entry != guests_.end()) RETURN_IF_ERROR(taps_.Remove(entry->second.taps));
+  INNKEEPER_FAILPOINT("launcher.release.taps_removed");
   RETURN_IF_ERROR(cgroups_.Remove(guest, kKillPatience));
   INNKEEPER_FAILPOINT("launcher.release.cgroups_removed");
   RETURN_IF_ERROR(dirs_.Remove(guest));
@@ -252,13 +258,35 @@ std::vector<KnownGuest> GuestLauncher::List(absl::string_view after) const {
     guest.unix_uid = entry->second.unix_uid;
     guest.unix_gid = guest.unix_uid;
     guest.start_time_ticks = entry->second.start_time_ticks;
+    for (const JournalTap& tap : entry->second.taps) {
+      guest.taps.push_back(tap.device);
+    }
     bytes += guest.manifest.size();
     known.push_back(std::move(guest));
   }
   return known;
 }
 
-void GuestLauncher::Leave() { cgroups_.RemoveParents(); }
+void GuestLauncher::Leave() {
+  cgroups_.RemoveParents();
+  if (guests_.empty()) taps_.RemoveFilters();
+}
+
+std::vector<KnownNetwork> GuestLauncher::Networks() const {
+  std::vector<KnownNetwork> known;
+  for (const auto& [name, network] : taps_.networks()) {
+    known.push_back({name, network.isolated, network.declared});
+  }
+  return known;
+}
+
+std::vector<JournalTap> GuestLauncher::LiveTaps() const {
+  std::vector<JournalTap> taps;
+  for (const auto& [unused, entry] : guests_) {
+    taps.insert(taps.end(), entry.taps.begin(), entry.taps.end());
+  }
+  return taps;
+}
 
 std::set<uid_t> GuestLauncher::LiveUids() const {
   std::set<uid_t> uids;

@@ -19,6 +19,8 @@
 #include "agent/launcher/images.h"
 #include "agent/launcher/journal.h"
 #include "agent/launcher/net_namespaces.h"
+#include "agent/launcher/protocol.h"
+#include "agent/launcher/taps.h"
 #include "agent/launcher/uid_pool.h"
 #include "base/unique_fd.h"
 
@@ -55,6 +57,7 @@ class GuestLauncher {
   void Leave();
 
   std::vector<std::string> PoolNames() const { return pools_.names(); }
+  std::vector<KnownNetwork> Networks() const;
 
  private:
   // One launch on its way: launch_attempt.cc.
@@ -66,9 +69,11 @@ class GuestLauncher {
   // FAILED_PRECONDITION (CONFIG_INVALID) if a guest that is not undone has uids
   // that this launcher's range does not.
   absl::Status CheckUidRange() const;
-  // Makes `guest` not exist: processes, groups, directory, then the entry.
+  // Makes `guest` not exist: processes, taps, groups, directory, then the
+  // entry.
   absl::Status Discard(absl::string_view guest);
   std::set<uid_t> LiveUids() const;
+  std::vector<JournalTap> LiveTaps() const;
   std::string JailMountPoint() const;
   std::string OverlayDir() const;
 
@@ -77,6 +82,7 @@ class GuestLauncher {
   std::string boot_id_;
   Cgroups cgroups_;
   NetNamespaces networks_;
+  Taps taps_;
   UidPool uids_;
   Journal journal_;
   GuestDirs dirs_;

@@ -13,7 +13,30 @@
 namespace innkeeper {
 namespace {
 
-constexpr uint32_t kEntryMagic = 0x324a4b49;  // "IKJ2"
+constexpr uint32_t kEntryMagic = 0x334a4b49;  // "IKJ3"
+constexpr size_t kMaxTaps = 8;
+constexpr size_t kMaxAddresses = 8;
+constexpr size_t kMaxAddressBytes = 16;
+
+void WriteTap(const JournalTap& tap, WireWriter& out) {
+  out.String(tap.device);
+  out.String(tap.network);
+  for (const uint8_t byte : tap.mac) out.U8(byte);
+  out.U32(static_cast<uint32_t>(tap.addresses.size()));
+  for (const std::string& address : tap.addresses) out.String(address);
+}
+
+JournalTap ReadTap(WireReader& in) {
+  JournalTap tap;
+  tap.device = in.String(16);
+  tap.network = in.String(64);
+  for (uint8_t& byte : tap.mac) byte = in.U8();
+  tap.addresses.resize(in.Count(kMaxAddresses));
+  for (std::string& address : tap.addresses) {
+    address = in.String(kMaxAddressBytes);
+  }
+  return tap;
+}
 
 }  // namespace
 
@@ -29,6 +52,8 @@ std::string EncodeJournalEntry(const JournalEntry& entry) {
   out.U64(entry.start_time_ticks);
   out.I64(entry.keeper_pid);
   out.U64(entry.keeper_start_time_ticks);
+  out.U32(static_cast<uint32_t>(entry.taps.size()));
+  for (const JournalTap& tap : entry.taps) WriteTap(tap, out);
   return out.data();
 }
 
@@ -45,6 +70,8 @@ absl::StatusOr<JournalEntry> DecodeJournalEntry(absl::string_view data) {
   entry.start_time_ticks = in.U64();
   entry.keeper_pid = in.I64();
   entry.keeper_start_time_ticks = in.U64();
+  entry.taps.resize(in.Count(kMaxTaps));
+  for (JournalTap& tap : entry.taps) tap = ReadTap(in);
   if (!in.Done() || magic != kEntryMagic) {
     return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
                  "not a whole journal entry");

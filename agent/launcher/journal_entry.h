@@ -4,11 +4,21 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "base/net_address.h"
 
 namespace innkeeper {
+
+// One of a guest's network interfaces, on the host's side.
+struct JournalTap {
+  std::string device;  // Generated: "ink1a2b3c4d-0".
+  std::string network;
+  MacAddress mac = {};
+  std::vector<std::string> addresses;  // As in PlannedTap.
+};
 
 // Everything else of a guest (directory, control groups) follows from its id.
 struct JournalEntry {
@@ -25,6 +35,8 @@ struct JournalEntry {
   uint64_t start_time_ticks = 0;
   int64_t keeper_pid = 0;
   uint64_t keeper_start_time_ticks = 0;
+  // Written before the first of them is made.
+  std::vector<JournalTap> taps;
 };
 
 inline constexpr size_t kMaxJournalEntryBytes = 4096;

@@ -31,6 +31,7 @@ JournalEntry MakeEntry(const std::string& guest) {
   entry.start_time_ticks = 99;
   entry.keeper_pid = 4241;
   entry.keeper_start_time_ticks = 98;
+  entry.taps = {{"ink00000001-0", "lan", {2, 0, 0, 0, 0, 1}, {"\n\1\2\3"}}};
   return entry;
 }
 
@@ -68,6 +69,11 @@ TEST_F(JournalTest, NextLauncherFindsWhatTheLastOneWrote) {
   EXPECT_EQ(entry.start_time_ticks, 99u);
   EXPECT_EQ(entry.keeper_pid, 4241);
   EXPECT_EQ(entry.keeper_start_time_ticks, 98u);
+  ASSERT_EQ(entry.taps.size(), 1u);
+  EXPECT_EQ(entry.taps[0].device, "ink00000001-0");
+  EXPECT_EQ(entry.taps[0].network, "lan");
+  EXPECT_EQ(entry.taps[0].mac, (MacAddress{2, 0, 0, 0, 0, 1}));
+  EXPECT_THAT(entry.taps[0].addresses, ElementsAre("\n\1\2\3"));
 }
 
 TEST_F(JournalTest, LastWordOfAGuestCounts) {

@@ -89,6 +89,8 @@ absl::Status LaunchAttempt::RunStep(LaunchStep step) {
       return MakeGuestDir();
     case LaunchStep::kMakeCgroups:
       return MakeCgroups();
+    case LaunchStep::kMakeTaps:
+      return MakeTaps();
     case LaunchStep::kOpenResources:
       return OpenResources();
     case LaunchStep::kClone:
@@ -172,6 +174,7 @@ absl::Status LaunchAttempt::Check() {
         .With("guest", plan_.guest)
         .With("max_file_bytes", absl::StrCat(most));
   }
+  RETURN_IF_ERROR(launcher_.taps_.Check(plan_.taps, launcher_.LiveTaps()));
   INNKEEPER_FAILPOINT("launcher.launch.check");
   return absl::OkStatus();
 }
@@ -187,6 +190,7 @@ absl::Status LaunchAttempt::RecordIntent() {
   entry_.guest = plan_.guest;
   entry_.uid = plan_.uid;
   entry_.boot_id = launcher_.boot_id_;
+  entry_.taps = Taps::Name(plan_.taps);
   begun_ = true;
   launcher_.guests_[plan_.guest] = entry_;
   RETURN_IF_ERROR(launcher_.journal_.Write(entry_));
@@ -204,6 +208,13 @@ absl::Status LaunchAttempt::MakeGuestDir() {
 absl::Status LaunchAttempt::MakeCgroups() {
   RETURN_IF_ERROR(launcher_.cgroups_.Make(plan_.guest, plan_.limits));
   INNKEEPER_FAILPOINT("launcher.launch.make_cgroups");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::MakeTaps() {
+  ASSIGN_OR_RETURN(tap_queues_, launcher_.taps_.Make(plan_.taps, entry_.taps,
+                                                     launcher_.LiveTaps()));
+  INNKEEPER_FAILPOINT("launcher.launch.make_taps");
   return absl::OkStatus();
 }
 
@@ -244,6 +255,8 @@ absl::StatusOr<UniqueFd> LaunchAttempt::OpenPlanned(const PlannedFd& fd) {
       return MakeOverlay(
           launcher_.OverlayDir(),
           plan_.overlays[static_cast<size_t>(fd.index)].virtual_bytes);
+    case FdKind::kTapQueue:
+      return std::move(tap_queues_[static_cast<size_t>(fd.index)]);
   }
   return absl::InternalError("unknown kind of descriptor");
 }
@@ -297,6 +310,7 @@ absl::Status LaunchAttempt::Clone() {
   entry_.keeper_pid = init.pid;
   // What was opened for the guest must be open in the guest only.
   held_.clear();
+  tap_queues_.clear();
   dir_ = GuestDirFds();
   channel_.child.reset();
   INNKEEPER_FAILPOINT("launcher.launch.clone");
@@ -370,6 +384,9 @@ absl::Status LaunchAttempt::RecordLaunched() {
   launched_.unix_uid = jail_.qemu.uid;
   launched_.unix_gid = jail_.qemu.gid;
   launched_.start_time_ticks = entry_.start_time_ticks;
+  for (const JournalTap& tap : entry_.taps) {
+    launched_.taps.push_back(tap.device);
+  }
   return absl::OkStatus();
 }
 

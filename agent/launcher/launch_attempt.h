@@ -37,6 +37,7 @@ class LaunchAttempt {
   absl::Status RecordIntent();
   absl::Status MakeGuestDir();
   absl::Status MakeCgroups();
+  absl::Status MakeTaps();
   absl::Status OpenResources();
   absl::Status Clone();
   absl::Status ReleaseChild();
@@ -57,6 +58,7 @@ class LaunchAttempt {
   GuestDirFds dir_;
   StatusChannel channel_;
   JailSpec jail_;
+  std::vector<UniqueFd> tap_queues_;
   // Descriptors that jail_ names, until the child has them.
   std::vector<UniqueFd> held_;
   bool qemu_ready_ = false;

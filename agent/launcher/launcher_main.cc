@@ -25,6 +25,7 @@
 #include "agent/launcher/config.h"
 #include "agent/launcher/guest_launcher.h"
 #include "agent/launcher/launcher_server.h"
+#include "agent/launcher/network_config.h"
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/flag_arguments.h"
@@ -53,6 +54,15 @@ ABSL_FLAG(std::vector<std::string>, qemu, {},
           "/usr/bin/qemu-system-x86_64).");
 ABSL_FLAG(std::string, keeper, "/usr/libexec/innkeeper/innkeeper-keeper",
           "The keeper's binary.");
+ABSL_FLAG(std::vector<std::string>, network, {},
+          "NAME=BRIDGE[:isolated][:declared][:create][:mtu=N][:netns=NAME]: a "
+          "network that guests may be on. isolated: they do not reach each "
+          "other; declared: only guests that say which addresses they have; "
+          "create: make the bridge where there is none; netns: it is in this "
+          "namespace of /run/netns. May be given several times.");
+ABSL_FLAG(std::string, nft, "/usr/sbin/nft",
+          "nft(8), which puts in place what guests may send. Only used where "
+          "there is a network.");
 ABSL_FLAG(uint32_t, uid_base, 1880000000,
           "First uid of the guests' range; every guest takes two.");
 ABSL_FLAG(uint32_t, uid_count, 65536, "Size of the range.");
@@ -76,8 +86,8 @@ namespace {
 class Arguments {
  public:
   Arguments(int argc, char** argv) {
-    std::map<std::string, std::string> joined = {{"--pool=", ""},
-                                                 {"--qemu=", ""}};
+    std::map<std::string, std::string> joined = {
+        {"--network=", ""}, {"--pool=", ""}, {"--qemu=", ""}};
     bool own = true;
     const std::vector<std::string> given =
         SpellFlags(std::vector<std::string>(argv, argv + argc));
@@ -136,6 +146,15 @@ absl::StatusOr<LauncherConfig> ReadFlags(std::vector<char*> rest) {
   config.qemus = absl::GetFlag(FLAGS_qemu);
   if (config.qemus.empty()) config.qemus = {"/usr/bin/qemu-system-x86_64"};
   config.keeper = absl::GetFlag(FLAGS_keeper);
+  config.nft = absl::GetFlag(FLAGS_nft);
+  for (const std::string& text : absl::GetFlag(FLAGS_network)) {
+    ASSIGN_OR_RETURN(NetworkConfig network, ParseNetwork(text));
+    const std::string name = network.name;
+    if (!config.networks.emplace(name, std::move(network)).second) {
+      return Error(absl::StatusCode::kInvalidArgument, reason::kConfigInvalid,
+                   absl::StrCat("--network: '", name, "' is given twice"));
+    }
+  }
   config.uid_base = absl::GetFlag(FLAGS_uid_base);
   config.uid_count = absl::GetFlag(FLAGS_uid_count);
   config.max_guests = absl::GetFlag(FLAGS_max_guests);

@@ -155,8 +155,8 @@ Answer LauncherServer::Handle(const Message& message) {
   switch (static_cast<RequestType>(message.type)) {
     case RequestType::kHello:
       if (!message.payload.empty()) break;
-      answer.body = EncodeHelloReply(
-          {config_.instance, config_.run_dir, guests_.PoolNames()});
+      answer.body = EncodeHelloReply({config_.instance, config_.run_dir,
+                                      guests_.PoolNames(), guests_.Networks()});
       return answer;
     case RequestType::kLaunch:
       return HandleLaunch(message.payload);
@@ -204,7 +204,7 @@ Answer LauncherServer::HandleLaunch(absl::string_view payload) {
   Answer answer;
   answer.body = EncodeLaunchReply({launched->pid, launched->keeper_pid,
                                    launched->unix_uid, launched->unix_gid,
-                                   launched->start_time_ticks});
+                                   launched->start_time_ticks, launched->taps});
   answer.fd = std::move(launched->pidfd);
   return answer;
 }

@@ -22,6 +22,7 @@
 #include "agent/launcher/cgroup.h"
 #include "agent/launcher/proc.h"
 #include "agent/launcher/testing/launcher_harness.h"
+#include "agent/launcher/testing/test_network.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/reason.h"
@@ -39,6 +40,7 @@ using testing::ElementsAre;
 using testing::Field;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 std::vector<std::string> Failpoints(const LauncherHarness& harness) {
   FILE* const pipe =
@@ -195,24 +197,29 @@ TEST(LifecycleTest, FreedUidsComeBackLast) {
 }
 
 TEST(LifecycleTest, LauncherKilledAnywhereLeavesAGuestOrNothing) {
+  TestNetwork network;
   LauncherHarness harness;
+  const std::vector<std::string> flags = {network.Flag("lan")};
+  LaunchPlan plan = harness.QemuPlan("doomed");
+  AddTap("lan", "52:54:00:00:00:0d", {"192.0.2.13"}, 20, &plan);
   const std::vector<std::string> failpoints = Failpoints(harness);
   ASSERT_GE(failpoints.size(), 18u);
   for (const std::string& failpoint : failpoints) {
     SCOPED_TRACE(failpoint);
     const std::string log = harness.dir() + "/reached";
     ASSERT_THAT(harness.Start({"INNKEEPER_FAILPOINT=" + failpoint,
-                               "INNKEEPER_FAILPOINT_LOG=" + log}),
+                               "INNKEEPER_FAILPOINT_LOG=" + log},
+                              flags),
                 IsOk());
     // The three calls pass every failpoint; the last ones fail once it died.
-    harness.Launch(harness.QemuPlan("doomed")).status().IgnoreError();
+    harness.Launch(plan).status().IgnoreError();
     harness.Kill("doomed").IgnoreError();
     harness.Release("doomed").IgnoreError();
     ASSERT_TRUE(harness.WaitForEnd()) << "never reached";
     EXPECT_EQ(ReadFile(log, 4096).value_or(""), failpoint + "\n");
     fs::remove(log);
 
-    ASSERT_THAT(harness.Start(), IsOk());
+    ASSERT_THAT(harness.Start({}, flags), IsOk());
 
     const auto listed = harness.List();
     ASSERT_THAT(listed, IsOk());
@@ -224,6 +231,8 @@ TEST(LifecycleTest, LauncherKilledAnywhereLeavesAGuestOrNothing) {
       EXPECT_THAT(harness.Release("doomed"), IsOk());
       EXPECT_THAT(harness.Leftovers(), IsEmpty());
     }
+    EXPECT_THAT(network.TapNames(), IsEmpty());
+    EXPECT_THAT(network.Filter(harness.instance()), Not(HasSubstr("elements")));
     // The id can be used again.
     EXPECT_THAT(harness.Launch(harness.FakePlan("doomed", {"sleep"})), IsOk());
     EXPECT_THAT(harness.Release("doomed"), IsOk());

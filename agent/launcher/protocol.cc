@@ -29,6 +29,33 @@ absl::Status Malformed(absl::string_view what) {
                absl::StrCat("malformed ", what));
 }
 
+void WriteTexts(const std::vector<std::string>& texts, WireWriter& out) {
+  out.U32(static_cast<uint32_t>(texts.size()));
+  for (const std::string& text : texts) out.String(text);
+}
+
+std::vector<std::string> ReadTexts(size_t limit, WireReader& in) {
+  std::vector<std::string> texts(in.Count(limit));
+  for (std::string& text : texts) text = in.String(kMaxShortBytes);
+  return texts;
+}
+
+void WriteTap(const PlannedTap& tap, WireWriter& out) {
+  out.String(tap.network);
+  for (const uint8_t byte : tap.mac) out.U8(byte);
+  out.U8(static_cast<uint8_t>(tap.queue_count));
+  WriteTexts(tap.addresses, out);
+}
+
+PlannedTap ReadTap(WireReader& in) {
+  PlannedTap tap;
+  tap.network = in.String(kMaxShortBytes);
+  for (uint8_t& byte : tap.mac) byte = in.U8();
+  tap.queue_count = in.U8();
+  tap.addresses = ReadTexts(kMaxTapAddresses, in);
+  return tap;
+}
+
 std::string EncodeGuest(const KnownGuest& guest) {
   WireWriter out;
   out.String(guest.guest);
@@ -40,6 +67,7 @@ std::string EncodeGuest(const KnownGuest& guest) {
   out.U32(guest.unix_uid);
   out.U32(guest.unix_gid);
   out.U64(guest.start_time_ticks);
+  WriteTexts(guest.taps, out);
   return out.data();
 }
 
@@ -54,6 +82,7 @@ KnownGuest ReadGuest(WireReader& in) {
   guest.unix_uid = in.U32();
   guest.unix_gid = in.U32();
   guest.start_time_ticks = in.U64();
+  guest.taps = ReadTexts(kMaxTaps, in);
   return guest;
 }
 
@@ -104,6 +133,8 @@ std::string EncodePlan(const LaunchPlan& plan) {
   for (const PlannedOverlay& overlay : plan.overlays) {
     out.I64(overlay.virtual_bytes);
   }
+  out.U32(static_cast<uint32_t>(plan.taps.size()));
+  for (const PlannedTap& tap : plan.taps) WriteTap(tap, out);
   out.U32(static_cast<uint32_t>(plan.fds.size()));
   for (const PlannedFd& fd : plan.fds) {
     out.U8(static_cast<uint8_t>(fd.number));
@@ -142,6 +173,8 @@ absl::StatusOr<LaunchPlan> DecodePlan(absl::string_view payload) {
   for (PlannedOverlay& overlay : plan.overlays) {
     overlay.virtual_bytes = in.I64();
   }
+  plan.taps.resize(in.Count(kMaxTaps));
+  for (PlannedTap& tap : plan.taps) tap = ReadTap(in);
   plan.fds.resize(in.Count(kMaxPlannedFds));
   for (PlannedFd& fd : plan.fds) {
     fd.number = in.U8();
@@ -242,8 +275,13 @@ std::string EncodeHelloReply(const HelloReply& reply) {
   WireWriter out;
   out.String(reply.instance);
   out.String(reply.run_dir);
-  out.U32(static_cast<uint32_t>(reply.pools.size()));
-  for (const std::string& pool : reply.pools) out.String(pool);
+  WriteTexts(reply.pools, out);
+  out.U32(static_cast<uint32_t>(reply.networks.size()));
+  for (const KnownNetwork& network : reply.networks) {
+    out.String(network.name);
+    out.Bool(network.isolated);
+    out.Bool(network.declared);
+  }
   return out.data();
 }
 
@@ -252,8 +290,13 @@ absl::StatusOr<HelloReply> DecodeHelloReply(absl::string_view body) {
   HelloReply reply;
   reply.instance = in.String(kMaxShortBytes);
   reply.run_dir = in.String(kMaxShortBytes);
-  reply.pools.resize(in.Count(kMaxListed));
-  for (std::string& pool : reply.pools) pool = in.String(kMaxShortBytes);
+  reply.pools = ReadTexts(kMaxListed, in);
+  reply.networks.resize(in.Count(kMaxListed));
+  for (KnownNetwork& network : reply.networks) {
+    network.name = in.String(kMaxShortBytes);
+    network.isolated = in.Bool();
+    network.declared = in.Bool();
+  }
   if (!in.Done()) return Malformed("hello reply");
   return reply;
 }
@@ -265,6 +308,7 @@ std::string EncodeLaunchReply(const LaunchReply& reply) {
   out.U32(reply.unix_uid);
   out.U32(reply.unix_gid);
   out.U64(reply.start_time_ticks);
+  WriteTexts(reply.taps, out);
   return out.data();
 }
 
@@ -276,6 +320,7 @@ absl::StatusOr<LaunchReply> DecodeLaunchReply(absl::string_view body) {
   reply.unix_uid = in.U32();
   reply.unix_gid = in.U32();
   reply.start_time_ticks = in.U64();
+  reply.taps = ReadTexts(kMaxTaps, in);
   if (!in.Done()) return Malformed("launch reply");
   return reply;
 }

@@ -53,10 +53,18 @@ struct ImageRequest {
   std::string name;
 };
 
+// A network that guests may be on.
+struct KnownNetwork {
+  std::string name;
+  bool isolated = false;  // Guests on it cannot reach each other.
+  bool declared = false;  // Its guests must say which addresses they have.
+};
+
 struct HelloReply {
   std::string instance;
   std::string run_dir;
   std::vector<std::string> pools;
+  std::vector<KnownNetwork> networks = {};  // By name.
 };
 
 struct LaunchReply {  // One descriptor: QEMU's pidfd.
@@ -65,6 +73,7 @@ struct LaunchReply {  // One descriptor: QEMU's pidfd.
   uint32_t unix_uid = 0;
   uint32_t unix_gid = 0;
   uint64_t start_time_ticks = 0;
+  std::vector<std::string> taps = {};
 };
 
 // As many guests as fit; `more` says that the next ListRequest, with the last

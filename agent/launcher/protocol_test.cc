@@ -28,6 +28,7 @@ LaunchPlan Plan() {
   plan.argv = {"/qemu", "", "-x"};
   plan.images = {{"p", "n", true, int64_t{5} << 40}, {"p", "m", false}};
   plan.overlays = {{1 << 20}};
+  plan.taps = {{"lan", {2, 0, 0, 0, 0, 1}, 2, {"\n\1\2\3"}}};
   plan.fds = {{63, FdKind::kOverlay, 0}, {3, FdKind::kImage, 1}};
   plan.ram_bytes = int64_t{1} << 40;
   plan.limits = {1, 2, 3};
@@ -48,6 +49,11 @@ TEST(ProtocolTest, PlanComesBackWhole) {
   EXPECT_EQ(plan->images[0].max_bytes, int64_t{5} << 40);
   EXPECT_EQ(plan->fds[0].number, 63);
   EXPECT_TRUE(plan->kvm);
+  ASSERT_THAT(plan->taps, SizeIs(1));
+  EXPECT_EQ(plan->taps[0].network, "lan");
+  EXPECT_EQ(plan->taps[0].mac, (MacAddress{2, 0, 0, 0, 0, 1}));
+  EXPECT_EQ(plan->taps[0].queue_count, 2);
+  EXPECT_THAT(plan->taps[0].addresses, ElementsAre("\n\1\2\3"));
 }
 
 TEST(ProtocolTest, EveryCutAndEveryTailIsRefused) {
@@ -93,7 +99,7 @@ TEST(ProtocolTest, ErrorsCrossWithReasonAndMetadata) {
 
 TEST(ProtocolTest, BodyFollowsAnOkStatus) {
   const std::string reply = EncodeReply(
-      absl::OkStatus(), EncodeLaunchReply({1, 2, 3, 4, uint64_t{5} << 40}));
+      absl::OkStatus(), EncodeLaunchReply({1, 2, 3, 4, uint64_t{5} << 40, {}}));
   absl::string_view payload = reply;
 
   ASSERT_THAT(DecodeReply(payload), IsOk());

@@ -266,7 +266,7 @@ void LauncherClient::Launch(LaunchPlan plan, Completion<Launched> done) {
                         [done = std::move(done)](
                             absl::StatusOr<Connection::Reply> reply) mutable {
                           if (!reply.ok()) return done(reply.status());
-                          const absl::StatusOr<LaunchReply> body =
+                          absl::StatusOr<LaunchReply> body =
                               DecodeLaunchReply(reply->body);
                           if (!body.ok()) return done(body.status());
                           Launched launched;
@@ -276,6 +276,7 @@ void LauncherClient::Launch(LaunchPlan plan, Completion<Launched> done) {
                           launched.unix_gid = body->unix_gid;
                           launched.start_time_ticks = body->start_time_ticks;
                           launched.pidfd = std::move(reply->fd);
+                          launched.taps = std::move(body->taps);
                           done(std::move(launched));
                         });
   });

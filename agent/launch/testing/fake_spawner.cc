@@ -75,6 +75,9 @@ void FakeSpawner::Launch(LaunchPlan plan, Completion<Launched> done) {
     launched.unix_gid = launched.unix_uid;
     launched.start_time_ticks = static_cast<uint64_t>(launched.pid) * 100;
     launched.pidfd.reset(ends[0]);
+    for (const PlannedTap& tap : plan.taps) {
+      launched.taps.push_back(absl::StrCat("tap-", tap.network));
+    }
     Guest& guest = guests_[plan.guest];
     guest.life.reset(ends[1]);
     guest.known = {plan.guest,
@@ -85,7 +88,8 @@ void FakeSpawner::Launch(LaunchPlan plan, Completion<Launched> done) {
                    launched.keeper_pid,
                    launched.unix_uid,
                    launched.unix_gid,
-                   launched.start_time_ticks};
+                   launched.start_time_ticks,
+                   launched.taps};
     launched_.push_back(plan);
     return launched;
   };

@@ -1,6 +1,8 @@
 // Compares a jailed launch with posix_spawn(3) of the same command line: until
-// the program runs, and until QEMU greets on its monitor. Needs root. Run it
-// from the workspace's build output: the binaries are found relative to it.
+// the program runs, and until QEMU greets on its monitor; and with a jailed
+// launch that has a tap besides, for a program that does nothing. Needs root.
+// Run it from the workspace's build output: the binaries are found relative to
+// it.
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -20,6 +22,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "agent/launcher/testing/launcher_harness.h"
+#include "agent/launcher/testing/test_network.h"
 #include "base/file.h"
 #include "base/unique_fd.h"
 
@@ -107,10 +110,25 @@ long RssKib(int64_t pid) {
   return at == std::string::npos ? -1 : atol(text.c_str() + at + 6);
 }
 
+// Of a program that does nothing, with a tap or without.
+double LaunchSleeper(LauncherHarness& harness, bool tap) {
+  LaunchPlan plan = harness.FakePlan("sleeper", {"sleep"});
+  if (tap) {
+    AddTap("lan", "52:54:00:00:00:0a", {"192.0.2.10", "2001:db8::a"}, 20,
+           &plan);
+  }
+  const absl::Time start = absl::Now();
+  if (!harness.Launch(plan).ok()) abort();
+  const double took = MillisSince(start);
+  if (!harness.Release("sleeper").ok()) abort();
+  return took;
+}
+
 void Run() {
+  const TestNetwork network;
   LauncherHarness harness;
-  if (!harness.Start().ok()) abort();
-  std::vector<double> launch, launch_ready, bare, bare_ready;
+  if (!harness.Start({}, {network.Flag("lan")}).ok()) abort();
+  std::vector<double> launch, launch_ready, bare, bare_ready, plain, tapped;
   long keeper = 0;
   for (int i = 0; i < kRounds; ++i) {
     const LaunchPlan plan = harness.QemuPlan("bench");
@@ -131,12 +149,17 @@ void Run() {
     bare_ready.push_back(MillisSince(start));
     kill(pid, SIGKILL);
     waitpid(pid, nullptr, 0);
+
+    plain.push_back(LaunchSleeper(harness, false));
+    tapped.push_back(LaunchSleeper(harness, true));
   }
   printf(
       "median of %d, ms: executed %.2f (posix_spawn %.2f), greeting %.2f "
       "(posix_spawn %.2f)\n",
       kRounds, Median(launch), Median(bare), Median(launch_ready),
       Median(bare_ready));
+  printf("of a sleeper: with a tap %.2f, without %.2f\n", Median(tapped),
+         Median(plain));
   printf("resident, KiB: launcher %ld, keeper %ld\n", RssKib(harness.pid()),
          keeper);
 }
