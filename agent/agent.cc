@@ -20,6 +20,7 @@
 #include "agent/host/host_facts.h"
 #include "agent/host/host_probe.h"
 #include "agent/host/volume_scanner.h"
+#include "agent/lease/lease_watcher.h"
 #include "agent/service/agent_view.h"
 #include "agent/service/console_service.h"
 #include "agent/service/event_service.h"
@@ -79,6 +80,7 @@ struct Agent::Parts {
   int64_t machine_memory_bytes = 0;
   int64_t machine_vcpu_count = 0;
   HostProbe probe;
+  HelloReply hello;  // What the launcher was told.
 
   // Later members use earlier ones.
   std::unique_ptr<EventLoop> loop;
@@ -88,6 +90,7 @@ struct Agent::Parts {
   std::unique_ptr<OperationTracker> tracker;
   std::unique_ptr<ProtoOperationEncoder> encoder;
   std::unique_ptr<AgentView> view;
+  std::unique_ptr<LeaseWatcher> leases;
   std::unique_ptr<LaunchPlanner> planner;
   std::unique_ptr<QemuDriver> driver;
   std::unique_ptr<GuestBook> book;
@@ -101,22 +104,23 @@ struct Agent::Parts {
   }
 
   absl::Status Begin();
-  absl::Status ConnectLauncher(std::string* run_dir);
-  absl::Status MakeDomain(const std::string& run_dir);
+  absl::Status ConnectLauncher();
+  absl::Status MakeDomain();
   absl::Status Recover();
   absl::Status Serve(TlsOptions tls);
+  absl::Status WatchLeases();
   void ReportHost();
   void RescanLater();
   void CollectGarbageLater();
 };
 
-absl::Status Agent::Parts::ConnectLauncher(std::string* run_dir) {
+absl::Status Agent::Parts::ConnectLauncher() {
   ASSIGN_OR_RETURN(UniqueFd socket, LauncherClient::InheritedSocket());
   launcher = std::make_unique<LauncherClient>(loop.get(), std::move(socket));
   absl::Notification answered;
-  absl::StatusOr<HelloReply> hello = absl::UnavailableError("");
+  absl::StatusOr<HelloReply> answer = absl::UnavailableError("");
   launcher->Hello([&](absl::StatusOr<HelloReply> reply) {
-    hello = std::move(reply);
+    answer = std::move(reply);
     answered.Notify();
   });
   if (!answered.WaitForNotificationWithTimeout(kLauncherPatience)) {
@@ -125,8 +129,7 @@ absl::Status Agent::Parts::ConnectLauncher(std::string* run_dir) {
     LogError("agent.launcher", {{"error", "does not answer"}});
     _exit(1);
   }
-  RETURN_IF_ERROR(hello.status());
-  *run_dir = hello->run_dir;
+  ASSIGN_OR_RETURN(hello, std::move(answer));
   // What became of the requests that it had, the next agent finds out: to
   // record now that they failed might be a lie.
   launcher->SetDisconnectHandler([] {
@@ -136,7 +139,7 @@ absl::Status Agent::Parts::ConnectLauncher(std::string* run_dir) {
   return absl::OkStatus();
 }
 
-absl::Status Agent::Parts::MakeDomain(const std::string& run_dir) {
+absl::Status Agent::Parts::MakeDomain() {
   AgentStore::Options options;
   options.path = PathOf("agent.db");
   ASSIGN_OR_RETURN(store, AgentStore::Open(options));
@@ -150,12 +153,18 @@ absl::Status Agent::Parts::MakeDomain(const std::string& run_dir) {
       loop.get(), executor.get(), store.get(), tracker.get(), host});
   RETURN_IF_ERROR(view->Begin());
   ReportHost();
-  planner = std::make_unique<LaunchPlanner>(LaunchPlanner::Parts{
-      loop.get(), executor.get(), launcher.get(), config.qemu_binary,
-      probe.qemu.machine_types, probe.kvm, probe.kvm_reason});
+  RETURN_IF_ERROR(WatchLeases());
+  std::vector<HostNetwork> networks;
+  for (const KnownNetwork& network : hello.networks) {
+    networks.push_back({network.name, network.declared});
+  }
+  planner = std::make_unique<LaunchPlanner>(
+      LaunchPlanner::Parts{loop.get(), executor.get(), launcher.get(),
+                           config.qemu_binary, probe.qemu.machine_types,
+                           probe.kvm, probe.kvm_reason, std::move(networks)});
   driver = std::make_unique<QemuDriver>(
       QemuDriver::Parts{loop.get(), launcher.get(), planner.get(),
-                        absl::StrCat(run_dir, "/guests"), facts.boot_id});
+                        absl::StrCat(hello.run_dir, "/guests"), facts.boot_id});
   book = std::make_unique<GuestBook>(
       GuestBook::Parts{loop.get(), store.get(), tracker.get(), encoder.get(),
                        view.get(), Clock::Real()});
@@ -206,6 +215,23 @@ absl::Status Agent::Parts::Serve(TlsOptions tls) {
   return front->Serve(std::move(services));
 }
 
+absl::Status Agent::Parts::WatchLeases() {
+  if (config.network_leases.empty()) return absl::OkStatus();
+  for (const auto& [name, unused] : config.network_leases) {
+    const bool known = std::any_of(
+        hello.networks.begin(), hello.networks.end(),
+        [&, name = name](const KnownNetwork& one) { return one.name == name; });
+    if (!known) LogWarning("lease.network_unknown", {{"network", name}});
+  }
+  ASSIGN_OR_RETURN(
+      leases, LeaseWatcher::Start({loop.get(), executor.get(), Clock::Real(),
+                                   config.network_leases,
+                                   [this](const LeasedAddresses& addresses) {
+                                     view->SetLeases(addresses);
+                                   }}));
+  return absl::OkStatus();
+}
+
 void Agent::Parts::ReportHost() {
   v1::Host host;
   host.set_name(absl::StrCat("hosts/", config.name));
@@ -233,6 +259,12 @@ void Agent::Parts::ReportHost() {
   }
   for (const std::string& volume : ScanVolumes(config.pools)) {
     host.add_volumes(volume);
+  }
+  for (const KnownNetwork& known : hello.networks) {
+    v1::Host::Network* const network = host.add_networks();
+    network->set_name(absl::StrCat("networks/", known.name));
+    network->set_kind(v1::Host::Network::BRIDGE);
+    network->set_isolated(known.isolated);
   }
   host.set_agent_version(kVersion);
   view->SetHost(std::move(host));
@@ -279,8 +311,7 @@ absl::Status Agent::Parts::Begin() {
   }
   loop = std::make_unique<EventLoop>("agent");
   executor = std::make_unique<Executor>("worker", kWorkers, kMaxQueuedWork);
-  std::string run_dir;
-  RETURN_IF_ERROR(ConnectLauncher(&run_dir));
+  RETURN_IF_ERROR(ConnectLauncher());
   if (!config.listen_addresses.empty()) {
     RETURN_IF_ERROR(EnrolIfNeeded(config));
   }
@@ -289,7 +320,7 @@ absl::Status Agent::Parts::Begin() {
   ProcessProbeRunner runner(loop.get());
   ASSIGN_OR_RETURN(probe, ProbeHost(config.qemu_binary, facts.boot_id,
                                     PathOf("host_probe.json"), &runner));
-  RETURN_IF_ERROR(MakeDomain(run_dir));
+  RETURN_IF_ERROR(MakeDomain());
   RETURN_IF_ERROR(Recover());
   RETURN_IF_ERROR(Serve(std::move(tls)));
   loop->Post([this] {

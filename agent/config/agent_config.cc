@@ -21,6 +21,10 @@ void Check(const AgentConfig& config, ConfigFaults* faults) {
   for (const auto& [pool, directory] : config.pools) {
     faults->CheckPath(absl::StrCat("pools[", pool, "]"), directory, true);
   }
+  for (const auto& [network, file] : config.network_leases) {
+    faults->CheckPath(absl::StrCat("network_leases[", network, "]"), file,
+                      true);
+  }
   if (config.capacity_memory_bytes < 0) {
     faults->Add("capacity_memory_bytes", "must not be negative");
   }
@@ -47,6 +51,8 @@ absl::StatusOr<AgentConfig> ReadAgentConfig(const std::string& path) {
   config.enrolment_token_file = message.enrolment_token_file();
   config.labels.insert(message.labels().begin(), message.labels().end());
   config.pools.insert(message.pools().begin(), message.pools().end());
+  config.network_leases.insert(message.network_leases().begin(),
+                               message.network_leases().end());
   if (!message.qemu_binary().empty()) {
     config.qemu_binary = message.qemu_binary();
   }

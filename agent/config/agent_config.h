@@ -17,6 +17,7 @@ struct AgentConfig : ServingConfig {
   std::string enrolment_token_file;
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> pools;
+  std::map<std::string, std::string> network_leases;
   std::string qemu_binary = "/usr/bin/qemu-system-x86_64";
   int64_t capacity_memory_bytes = 0;  // 0: of the machine.
   int64_t capacity_vcpu_count = 0;    // 0: of the machine.

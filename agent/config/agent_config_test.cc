@@ -31,11 +31,13 @@ TEST(AgentConfigTest, LocalAgentNeedsLittle) {
     bindings { role: "owner" principal: "user/*" scope: "own" }
     local_users { key: 1000 value: "user/alice" }
     pools { key: "main" value: "/srv/main" }
+    network_leases { key: "lan" value: "/var/lib/misc/dnsmasq.leases" }
   )");
 
   ASSERT_THAT(config, IsOk());
   EXPECT_EQ(config->max_guests, 256);
   EXPECT_EQ(config->pools.at("main"), "/srv/main");
+  EXPECT_EQ(config->network_leases.at("lan"), "/var/lib/misc/dnsmasq.leases");
   EXPECT_EQ(config->local_users.size(), 1u);
 }
 
@@ -45,6 +47,7 @@ TEST(AgentConfigTest, EveryFaultIsNamedAtOnce) {
     listen_addresses: "127.0.0.1:0"
     unix_socket: "relative"
     max_guests: -1
+    network_leases { key: "lan" value: "leases" }
     bindings { role: "king" principal: "user/a" scope: "all" }
     local_users { key: 5 value: "root" }
   )");
@@ -54,7 +57,7 @@ TEST(AgentConfigTest, EveryFaultIsNamedAtOnce) {
   const ErrorDetails details = DetailsOf(config.status());
   for (const char* field :
        {"name", "unix_socket", "state_directory", "trust_domain", "ca_file",
-        "certificate_file", "key_file", "max_guests"}) {
+        "certificate_file", "key_file", "max_guests", "network_leases[lan]"}) {
     EXPECT_THAT(details.fields, Contains(Field(&FieldViolation::field, field)));
   }
   EXPECT_GE(details.fields.size(), 10u);

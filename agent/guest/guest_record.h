@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "agent/guest/guest_spec.h"
@@ -40,11 +41,14 @@ struct GuestProcess {
   uint32_t unix_gid = 0;
   uint64_t start_time_ticks = 0;  // Field 22 of /proc/PID/stat.
   std::string boot_id;
+  // The host's devices of the spec's networks, in their order; as far as known.
+  std::vector<std::string> taps = {};
 
   friend bool operator==(const GuestProcess& a, const GuestProcess& b) {
     return a.pid == b.pid && a.keeper_pid == b.keeper_pid &&
            a.unix_uid == b.unix_uid && a.unix_gid == b.unix_gid &&
-           a.start_time_ticks == b.start_time_ticks && a.boot_id == b.boot_id;
+           a.start_time_ticks == b.start_time_ticks && a.boot_id == b.boot_id &&
+           a.taps == b.taps;
   }
 };
 

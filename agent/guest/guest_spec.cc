@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
 #include "base/error.h"
 #include "base/reason.h"
@@ -192,7 +193,8 @@ bool operator==(const GuestSpec& a, const GuestSpec& b) {
   return a.machine == b.machine && a.machine_type == b.machine_type &&
          a.accel == b.accel && a.vcpu_count == b.vcpu_count &&
          a.memory_bytes == b.memory_bytes && a.disks == b.disks &&
-         a.kernel == b.kernel && a.initrd == b.initrd &&
+         a.networks == b.networks && a.kernel == b.kernel &&
+         a.initrd == b.initrd &&
          a.kernel_command_line == b.kernel_command_line &&
          a.labels == b.labels && a.start_paused == b.start_paused;
 }
@@ -207,6 +209,10 @@ std::vector<FieldViolation> FindFaults(const GuestSpec& spec,
   } else {
     for (size_t i = 0; i < spec.disks.size(); ++i) CheckDisk(spec, i, faults);
   }
+  FindNetworkFaults(spec.networks, spec.machine == Machine::kQ35,
+                    [&](absl::string_view field, absl::string_view what) {
+                      faults.Add(field, what);
+                    });
   CheckKernel(spec, faults);
   CheckLabels(spec, faults);
   return faults.Take();

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
 #include "base/error.h"
 
@@ -50,6 +51,7 @@ struct GuestSpec {
   int32_t vcpu_count = 1;
   int64_t memory_bytes = 0;
   std::vector<DiskSpec> disks;  // In the order of boot.
+  std::vector<NetworkSpec> networks;
   std::optional<VolumeName> kernel;
   std::optional<VolumeName> initrd;
   std::string kernel_command_line;

@@ -64,6 +64,19 @@ v1::Host AgentView::host() {
   return host;
 }
 
+void AgentView::SetLeases(LeasedAddresses leases) {
+  leases_ = std::move(leases);
+  const auto snapshot = table_.Snapshot();
+  for (const GuestRowPtr& row : snapshot->rows) {
+    if (row->guest.interfaces().empty()) continue;
+    v1::Guest guest = row->guest;
+    if (!UpdateLeasedAddresses(leases_, &guest)) continue;
+    const GuestRowPtr changed = table_.Put(std::move(guest));
+    watches_.Changed(changed->guest.name());
+    inventory_.GuestChanged(changed, {});
+  }
+}
+
 std::vector<v1::Event> AgentView::Publish(
     const std::vector<EventRecord>& events) {
   std::vector<v1::Event> messages;
@@ -77,8 +90,9 @@ std::vector<v1::Event> AgentView::Publish(
 void AgentView::OnGuest(const GuestRecord& guest, bool unresponsive,
                         const std::string& operation,
                         const std::vector<EventRecord>& events) {
-  const GuestRowPtr row =
-      table_.Put(ToGuest(guest, parts_.host, unresponsive, operation));
+  v1::Guest message = ToGuest(guest, parts_.host, unresponsive, operation);
+  SetInterfaces(guest, leases_, &message);
+  const GuestRowPtr row = table_.Put(std::move(message));
   watches_.Changed(row->guest.name());
   inventory_.GuestChanged(row, Publish(events));
 }

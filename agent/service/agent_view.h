@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "agent/service/convert_network.h"
 #include "agent/service/inventory_hub.h"
 #include "agent/store/agent_store.h"
 #include "agent/supervisor/guest_feed.h"
@@ -50,6 +51,9 @@ class AgentView final : public GuestFeed,
   v1::Host host() ABSL_LOCKS_EXCLUDED(mutex_);
   const std::string& host_name() const { return parts_.host; }
 
+  // What leases give from now on. On the loop.
+  void SetLeases(LeasedAddresses leases);
+
   GuestTable& table() { return table_; }
   EventHub& events() { return events_; }
   GuestWatchHub& watches() { return watches_; }
@@ -78,6 +82,8 @@ class AgentView final : public GuestFeed,
   EventHub events_;
   GuestWatchHub watches_;
   InventoryHub inventory_;
+
+  LeasedAddresses leases_;  // Used on the loop only.
 
   // A leaf lock.
   absl::Mutex mutex_;

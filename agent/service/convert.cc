@@ -13,7 +13,9 @@
 #include "absl/time/time.h"
 #include "agent/guest/guest_name.h"
 #include "agent/guest/guest_spec.h"
+#include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
+#include "agent/service/convert_network.h"
 #include "agent/store/guest_record_codec.h"
 #include "agent/supervisor/guest_event.h"
 #include "auth/principal.h"
@@ -67,6 +69,9 @@ v1::GuestSpec ToSpec(const GuestSpec& spec) {
         added->set_mode(v1::GuestSpec::Disk::EPHEMERAL);
         break;
     }
+  }
+  for (const NetworkSpec& network : spec.networks) {
+    *message.add_networks() = ToNetworkInterface(network);
   }
   if (spec.kernel.has_value()) message.set_kernel(spec.kernel->ToString());
   if (spec.initrd.has_value()) message.set_initrd(spec.initrd->ToString());
@@ -210,6 +215,11 @@ GuestSpec ParseSpec(const v1::Guest& guest, const std::string& prefix,
   for (int i = 0; i < message.disks_size(); ++i) {
     spec.disks.push_back(ParseDisk(
         message.disks(i), absl::StrCat(prefix, ".disks[", i, "]"), faults));
+  }
+  for (int i = 0; i < message.networks_size(); ++i) {
+    spec.networks.push_back(ParseNetworkInterface(
+        message.networks(i), absl::StrCat(prefix, ".networks[", i, "]"),
+        faults));
   }
   if (!message.kernel().empty()) {
     ParseVolume(message.kernel(), absl::StrCat(prefix, ".kernel"),

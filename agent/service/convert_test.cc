@@ -181,7 +181,8 @@ TEST(ConvertTest, RunningGuestShowsItsProcess) {
   record.id = "web";
   record.state = GuestState::kRunning;
   record.start_time = absl::FromUnixMicros(1'700'000'000'000'001);
-  record.process = GuestProcess{4242, 4241, 1880000000, 1880000001, 99, "boot"};
+  record.process =
+      GuestProcess{4242, 4241, 1880000000, 1880000001, 99, "boot", {}};
   record.resolved_machine_type = "pc-q35-7.2";
   record.accel_used = Accel::kTcg;
   record.accel_reason = "no /dev/kvm";

@@ -17,6 +17,7 @@
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
 #include "agent/guest/guest_state.h"
+#include "agent/guest/network_spec.h"
 #include "agent/store/agent_storage.pb.h"
 #include "base/error.h"
 #include "base/reason.h"
@@ -78,6 +79,25 @@ VolumeName GetVolume(const storage::StoredVolume& in) {
   return {in.pool(), in.volume()};
 }
 
+void PutNetwork(const NetworkSpec& network, storage::StoredNetwork* out) {
+  out->set_network(network.network);
+  out->set_mac(network.mac);
+  out->set_model(ToNumber(network.model));
+  out->set_queue_count(network.queue_count);
+  for (const std::string& address : network.addresses) {
+    out->add_addresses(address);
+  }
+}
+
+// False if it is of no known model.
+bool GetNetwork(const storage::StoredNetwork& in, NetworkSpec* network) {
+  network->network = in.network();
+  network->mac = in.mac();
+  network->queue_count = in.queue_count();
+  network->addresses.assign(in.addresses().begin(), in.addresses().end());
+  return ToEnum(in.model(), NicModel::kE1000e, &network->model);
+}
+
 void PutSpec(const GuestSpec& spec, storage::StoredSpec* out) {
   out->set_machine(ToNumber(spec.machine));
   out->set_machine_type(spec.machine_type);
@@ -100,6 +120,9 @@ void PutSpec(const GuestSpec& spec, storage::StoredSpec* out) {
     label->set_value(value);
   }
   out->set_start_paused(spec.start_paused);
+  for (const NetworkSpec& network : spec.networks) {
+    PutNetwork(network, out->add_networks());
+  }
 }
 
 absl::StatusOr<GuestSpec> GetSpec(const storage::StoredSpec& in) {
@@ -128,6 +151,11 @@ absl::StatusOr<GuestSpec> GetSpec(const storage::StoredSpec& in) {
     spec.labels[label.key()] = label.value();
   }
   spec.start_paused = in.start_paused();
+  for (const storage::StoredNetwork& stored : in.networks()) {
+    if (!GetNetwork(stored, &spec.networks.emplace_back())) {
+      return Damaged("a network interface's model is not known");
+    }
+  }
   const absl::Status valid = ValidateGuestSpec(spec, "spec");
   if (!valid.ok()) return Damaged(valid.message());
   return spec;
@@ -140,11 +168,17 @@ void PutProcess(const GuestProcess& process, storage::StoredProcess* out) {
   out->set_unix_gid(process.unix_gid);
   out->set_start_time_ticks(process.start_time_ticks);
   out->set_boot_id(process.boot_id);
+  for (const std::string& tap : process.taps) out->add_taps(tap);
 }
 
 GuestProcess GetProcess(const storage::StoredProcess& in) {
-  return {in.pid(),      in.keeper_pid(),       in.unix_uid(),
-          in.unix_gid(), in.start_time_ticks(), in.boot_id()};
+  return {in.pid(),
+          in.keeper_pid(),
+          in.unix_uid(),
+          in.unix_gid(),
+          in.start_time_ticks(),
+          in.boot_id(),
+          {in.taps().begin(), in.taps().end()}};
 }
 
 storage::StoredGuest ToStored(const GuestRecord& record) {

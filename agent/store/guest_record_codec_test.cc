@@ -33,6 +33,9 @@ GuestRecord FullRecord() {
   record.spec.disks = {
       {{"p", "root"}, DiskFormat::kQcow2, DiskMode::kEphemeral, "s1"},
       {{"p", "data"}, DiskFormat::kRaw, DiskMode::kReadOnly, ""}};
+  record.spec.networks = {
+      {"lan", "", NicModel::kVirtio, 2, {"192.0.2.7", "2001:db8::7"}},
+      {"wan", "52:54:00:12:34:56", NicModel::kE1000e, 1, {}}};
   record.spec.kernel = VolumeName{"p", "vmlinuz"};
   record.spec.initrd = VolumeName{"p", "initrd"};
   record.spec.kernel_command_line = "console=ttyS0";
@@ -42,7 +45,13 @@ GuestRecord FullRecord() {
   record.state = GuestState::kFailed;
   record.state_reason = "QEMU died";
   record.exit = GuestExit{ExitKind::kSignaled, 9, absl::FromUnixMicros(12345)};
-  record.process = GuestProcess{100, 99, 1880000001, 1880000001, 777, "boot"};
+  record.process = GuestProcess{100,
+                                99,
+                                1880000001,
+                                1880000001,
+                                777,
+                                "boot",
+                                {"ink00000001-0", "ink00000001-1"}};
   record.resolved_machine_type = "pc-q35-7.2";
   record.accel_used = Accel::kTcg;
   record.accel_reason = "no /dev/kvm";

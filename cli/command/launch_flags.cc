@@ -1,5 +1,6 @@
 #include "cli/command/launch_flags.h"
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
@@ -27,6 +29,7 @@ namespace innkeeper {
 namespace {
 
 using Disk = v1::GuestSpec::Disk;
+using NetworkInterface = v1::GuestSpec::NetworkInterface;
 
 absl::Status Refusal(absl::string_view message) {
   return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
@@ -64,6 +67,38 @@ absl::StatusOr<Disk> ParseDisk(absl::string_view text) {
     RETURN_IF_ERROR(SetDiskOption(parts[i], &disk));
   }
   return disk;
+}
+
+absl::Status SetNetworkOption(absl::string_view option, NetworkInterface* net) {
+  int32_t queues = 0;
+  if (absl::ConsumePrefix(&option, "mac=")) {
+    net->set_mac_address(std::string(option));
+  } else if (option == "model=virtio") {
+    net->set_model(NetworkInterface::VIRTIO);
+  } else if (option == "model=e1000e") {
+    net->set_model(NetworkInterface::E1000E);
+  } else if (absl::ConsumePrefix(&option, "address=")) {
+    net->add_addresses(std::string(option));
+  } else if (absl::ConsumePrefix(&option, "queues=") &&
+             absl::SimpleAtoi(option, &queues)) {
+    net->set_queue_count(queues);
+  } else {
+    return Refusal(absl::StrCat("'", option,
+                                "' is not one of mac=ADDRESS, model=virtio, "
+                                "model=e1000e, queues=N, address=ADDRESS"));
+  }
+  return absl::OkStatus();
+}
+
+// NAME[,mac=..][,model=virtio|e1000e][,queues=N][,address=..]...
+absl::StatusOr<NetworkInterface> ParseNetwork(absl::string_view text) {
+  const std::vector<absl::string_view> parts = absl::StrSplit(text, ',');
+  NetworkInterface net;
+  ASSIGN_OR_RETURN(*net.mutable_network(), FullName("networks", parts[0]));
+  for (size_t i = 1; i < parts.size(); ++i) {
+    RETURN_IF_ERROR(SetNetworkOption(parts[i], &net));
+  }
+  return net;
 }
 
 // Gathers what is wrong with several options.
@@ -108,6 +143,9 @@ void SetSpec(const LaunchFlags& flags, Faults& faults, v1::GuestSpec* spec) {
   for (const std::string& disk : flags.disks) {
     *spec->add_disks() = faults.Take("--disk", ParseDisk(disk));
   }
+  for (const std::string& network : flags.networks) {
+    *spec->add_networks() = faults.Take("--network", ParseNetwork(network));
+  }
   if (!flags.kernel.empty()) {
     spec->set_kernel(faults.Take("--kernel", VolumeName(flags.kernel)));
   }
@@ -145,6 +183,11 @@ void AddLaunchFlags(CommandSet& commands, CLI::App* app, LaunchFlags* flags) {
               "A disk, repeatable: format=raw|qcow2 (default by the name's "
               "ending), mode=ro|rw|ephemeral (default rw)")
       ->type_name("POOL/VOLUME[,format=..][,mode=..]");
+  AddRepeated(app, "--network", &flags->networks,
+              "An interface on a network, repeatable: mac=ADDRESS, "
+              "model=virtio|e1000e, queues=N, address=ADDRESS (repeatable; the "
+              "only ones that it may send from)")
+      ->type_name("NETWORK[,mac=..][,model=..][,queues=..][,address=..]");
   app->add_option("--kernel", flags->kernel, "A Linux kernel to boot")
       ->type_name("POOL/VOLUME");
   app->add_option("--initrd", flags->initrd, "Its initial RAM disk")

@@ -23,6 +23,7 @@ struct LaunchFlags {
   std::string machine;
   std::string accel = "auto";
   std::vector<std::string> disks;
+  std::vector<std::string> networks;
   std::string kernel;
   std::string initrd;
   std::string append;

@@ -73,6 +73,17 @@ INSTANTIATE_TEST_SUITE_P(
             "\"hosts/h1\" host_labels { key: \"zone\" value: \"b\" } "
             "request_id: \"3f2504e0-4f89-41d3-9a0c-0305e82c3301\" "
             "validate_only: true }"},
+        Row{{"launch", "x", "--network", "lan", "--network",
+             "networks/"
+             "wan,mac=52:54:00:12:34:56,model=e1000e,queues=2,address=192.0.2.7"
+             ",address=2001:db8::7",
+             "--request-id", kId},
+            "LaunchGuestRequest { guest_id: \"x\" guest { spec { vcpu_count: 1 "
+            "memory_bytes: 536870912 networks { network: \"networks/lan\" } "
+            "networks { network: \"networks/wan\" mac_address: "
+            "\"52:54:00:12:34:56\" model: E1000E queue_count: 2 addresses: "
+            "\"192.0.2.7\" addresses: \"2001:db8::7\" } } } request_id: "
+            "\"3f2504e0-4f89-41d3-9a0c-0305e82c3301\" }"},
         Row{{"launch", "x", "--append", "-dashes-", "--accel=kvm",
              "--request-id", kId},
             "LaunchGuestRequest { guest_id: \"x\" guest { spec { acceleration: "

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
@@ -21,7 +22,9 @@
 #include "cli/command/name_kind.h"
 #include "cli/filter.h"
 #include "cli/name.h"
+#include "cli/output/format.h"
 #include "cli/output/guest_view.h"
+#include "cli/output/printable.h"
 #include "cli/session.h"
 #include "cli/stream.h"
 #include "cli/value.h"
@@ -36,21 +39,30 @@ struct WaitOptions {
   std::string timeout = "5m";
 };
 
-// The state to wait for; none for a guest that is to be gone.
-absl::StatusOr<std::optional<v1::Guest::State>> ParseCondition(
-    absl::string_view text) {
-  if (text == "deleted") return std::optional<v1::Guest::State>();
+// What to wait for: a state, or one of the other two.
+struct Condition {
+  std::optional<v1::Guest::State> state;
+  bool deleted = false;
+  bool address = false;
+};
+
+absl::StatusOr<Condition> ParseCondition(absl::string_view text) {
+  Condition condition;
+  condition.deleted = text == "deleted";
+  condition.address = text == "ip";
+  if (condition.deleted || condition.address) return condition;
   absl::string_view state_text = text;
   absl::ConsumePrefix(&state_text, "state=");
   v1::Guest::State state;
   if (v1::Guest::State_Parse(absl::AsciiStrToUpper(state_text), &state) &&
       state != v1::Guest::STATE_UNSPECIFIED) {
-    return std::optional<v1::Guest::State>(state);
+    condition.state = state;
+    return condition;
   }
   return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
                absl::StrCat("'", text,
                             "' cannot be waited for; write running, stopped, "
-                            "paused, failed, state=STATE or deleted"))
+                            "paused, failed, state=STATE, ip or deleted"))
       .Build();
 }
 
@@ -61,13 +73,25 @@ struct Seen {
 };
 
 // Whether `seen` is what was wanted. A stale state is not known to be true.
-bool IsReached(const Seen& seen, std::optional<v1::Guest::State> wanted) {
-  if (!wanted.has_value()) return seen.all && !seen.guest.has_value();
-  return seen.guest.has_value() && seen.guest->state() == *wanted &&
-         !seen.guest->stale();
+bool IsReached(const Seen& seen, const Condition& wanted) {
+  if (wanted.deleted) return seen.all && !seen.guest.has_value();
+  if (!seen.guest.has_value() || seen.guest->stale()) return false;
+  if (wanted.address) return !seen.guest->addresses().empty();
+  return seen.guest->state() == *wanted.state;
 }
 
-std::string Describe(const Seen& seen, absl::Time now) {
+// What is to be said of a wait for an address that did not come: the two ways
+// in which one becomes known.
+std::string DescribeAddresses(const v1::Guest& guest) {
+  if (guest.spec().networks().empty() && guest.interfaces().empty()) {
+    return ", and has no network";
+  }
+  return ", and no address of it is known: none is declared, and no DHCP lease "
+         "of its networks has been seen";
+}
+
+std::string Describe(const Seen& seen, const Condition& wanted,
+                     absl::Time now) {
   if (!seen.guest.has_value()) {
     return seen.all ? "it is not there" : "its service has not told its state";
   }
@@ -75,6 +99,9 @@ std::string Describe(const Seen& seen, absl::Time now) {
       absl::StrCat("it is ", GuestStateCell(*seen.guest, now).text);
   if (!seen.guest->state_message().empty()) {
     absl::StrAppend(&text, ": ", seen.guest->state_message());
+  }
+  if (wanted.address && seen.guest->addresses().empty()) {
+    absl::StrAppend(&text, DescribeAddresses(*seen.guest));
   }
   return text;
 }
@@ -86,12 +113,13 @@ absl::Status Absent(const std::string& name) {
 
 absl::Status RunWait(Session& session, const WaitOptions& options) {
   ASSIGN_OR_RETURN(const std::string name, FullName("guests", options.name));
-  ASSIGN_OR_RETURN(const std::optional<v1::Guest::State> wanted,
-                   ParseCondition(options.condition));
+  ASSIGN_OR_RETURN(const Condition wanted, ParseCondition(options.condition));
   ASSIGN_OR_RETURN(const absl::Duration timeout, ParseSpan(options.timeout));
   ASSIGN_OR_RETURN(ApiClient * client, session.Client());
   v1::WatchGuestsRequest request;
   request.set_filter(FilterTerm("name", name));
+  // For an address, also which networks there are.
+  if (wanted.address) request.set_view(v1::FULL);
   Seen seen;
   bool reached = false;
   bool gone = false;
@@ -111,10 +139,19 @@ absl::Status RunWait(Session& session, const WaitOptions& options) {
             }
             reached = IsReached(seen, wanted);
             // Nobody can reach a state that is not there.
-            gone = wanted.has_value() && seen.all && !seen.guest.has_value();
+            gone = !wanted.deleted && seen.all && !seen.guest.has_value();
             return !reached && !gone;
           });
   if (reached) {
+    if (wanted.address && !IsJson(session.format())) {
+      session.Print(absl::StrCat(
+          absl::StrJoin(seen.guest->addresses(), "\n",
+                        [](std::string* out, const std::string& address) {
+                          absl::StrAppend(out, Printable(address));
+                        }),
+          "\n"));
+      return absl::OkStatus();
+    }
     if (seen.guest.has_value()) return ShowChanged(session, *seen.guest);
     session.Say(absl::StrCat(name, " is deleted"));
     return absl::OkStatus();
@@ -123,14 +160,17 @@ absl::Status RunWait(Session& session, const WaitOptions& options) {
   if (absl::IsDeadlineExceeded(status)) {
     return Error(
         absl::StatusCode::kDeadlineExceeded, reason::kDeadlineExceeded,
-        absl::StrCat("timed out after ", absl::FormatDuration(timeout),
-                     " waiting for ", name, " to be ", options.condition, "; ",
-                     Describe(seen, session.environment().clock->Now())));
+        absl::StrCat(
+            "timed out after ", absl::FormatDuration(timeout), " waiting for ",
+            name,
+            wanted.address ? std::string(" to have an address")
+                           : absl::StrCat(" to be ", options.condition),
+            "; ", Describe(seen, wanted, session.environment().clock->Now())));
   }
   if (!status.ok()) return status;
   return absl::UnavailableError(
       absl::StrCat("the service ended the watch of ", name, "; ",
-                   Describe(seen, session.environment().clock->Now())));
+                   Describe(seen, wanted, session.environment().clock->Now())));
 }
 
 }  // namespace
@@ -146,7 +186,8 @@ void AddWaitCommand(CommandSet& commands) {
              wait->add_option("NAME", options->name, "The guest"))
       ->required();
   wait->add_option("--for", options->condition,
-                   "running, stopped, paused, failed, state=STATE or deleted")
+                   "running, stopped, paused, failed, state=STATE, ip (an "
+                   "address is known; it is printed) or deleted")
       ->type_name("CONDITION")
       ->capture_default_str();
   wait->add_option("--timeout", options->timeout, "How long")

@@ -89,6 +89,47 @@ TEST_F(WaitCommandTest, TimeoutSaysWhatWasWaitedForAndWhatIs) {
                         "running; it is STARTING: kernel is slow"));
 }
 
+void SendAddress(Writer* writer, const std::string& address) {
+  v1::WatchGuestsResponse response;
+  response.mutable_guest()->set_name("guests/web");
+  response.mutable_guest()->set_state(v1::Guest::RUNNING);
+  response.mutable_guest()->mutable_spec()->add_networks()->set_network(
+      "networks/lan");
+  if (!address.empty()) response.mutable_guest()->add_addresses(address);
+  writer->Write(response);
+}
+
+TEST_F(WaitCommandTest, AddressIsWaitedForAndPrinted) {
+  service_.watch = [](const auto& request, auto* context, Writer* writer) {
+    EXPECT_EQ(request.view(), v1::FULL);
+    SendAddress(writer, "");
+    SendProgress(writer);
+    SendAddress(writer, "192.0.2.7");
+    return Hold(context);
+  };
+  EXPECT_EQ(inn_.Run({"wait", "web", "--for", "ip"}), 0) << inn_.err;
+  EXPECT_EQ(inn_.out, "192.0.2.7\n");
+}
+
+TEST_F(WaitCommandTest, AddressThatDoesNotComeIsAccountedFor) {
+  service_.watch = [](const auto&, auto* context, Writer* writer) {
+    SendAddress(writer, "");
+    SendProgress(writer);
+    return Hold(context);
+  };
+  EXPECT_EQ(inn_.Run({"wait", "web", "--for", "ip", "--timeout", "200ms"}), 6);
+  EXPECT_THAT(inn_.err,
+              HasSubstr("waiting for guests/web to have an address; it is "
+                        "RUNNING, and no address of it is known"));
+  service_.watch = [](const auto&, auto* context, Writer* writer) {
+    SendGuest(writer, v1::Guest::RUNNING);
+    SendProgress(writer);
+    return Hold(context);
+  };
+  EXPECT_EQ(inn_.Run({"wait", "web", "--for", "ip", "--timeout", "200ms"}), 6);
+  EXPECT_THAT(inn_.err, HasSubstr("and has no network"));
+}
+
 TEST_F(WaitCommandTest, DeletedIsReachedByGoingAndByNotBeingThere) {
   service_.watch = [](const auto&, auto* context, Writer* writer) {
     SendGuest(writer, v1::Guest::STOPPED);

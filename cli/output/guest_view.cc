@@ -42,6 +42,30 @@ std::string ProcessText(const v1::Guest::Process& process) {
                       ", gid ", process.unix_gid());
 }
 
+std::string NetworkText(const v1::GuestSpec::NetworkInterface& network) {
+  std::string text = network.network();
+  if (network.model() == v1::GuestSpec::NetworkInterface::E1000E) {
+    absl::StrAppend(&text, " E1000E");
+  }
+  if (network.queue_count() > 1) {
+    absl::StrAppend(&text, ", ", network.queue_count(), " queues");
+  }
+  return text;
+}
+
+std::string InterfaceText(const v1::Guest::Interface& interface) {
+  std::string text =
+      absl::StrCat(interface.network(), " ", interface.mac_address());
+  if (!interface.host_device().empty()) {
+    absl::StrAppend(&text, " by ", interface.host_device());
+  }
+  if (interface.addresses().empty()) {
+    return absl::StrCat(text, ", no address known");
+  }
+  return absl::StrCat(text, ": ", absl::StrJoin(interface.addresses(), ", "),
+                      " (", interface.address_source(), ")");
+}
+
 Colour ColourOf(const v1::Guest& guest) {
   if (guest.stale() || guest.unresponsive()) return Colour::kWarning;
   switch (guest.state()) {
@@ -64,8 +88,8 @@ Table GuestTable(bool wide, bool coloured) {
   std::vector<std::string> header = {"NAME",  "OWNER",  "HOST", "STATE",
                                      "VCPUS", "MEMORY", "AGE"};
   if (wide) {
-    header.insert(header.end(),
-                  {"MACHINE", "ACCEL", "PID", "UID", "LABELS", "MESSAGE"});
+    header.insert(header.end(), {"MACHINE", "ACCEL", "ADDRESSES", "PID", "UID",
+                                 "LABELS", "MESSAGE"});
   }
   return Table(std::move(header), coloured);
 }
@@ -84,6 +108,7 @@ std::vector<Cell> GuestRow(const v1::Guest& guest, bool wide, absl::Time now) {
   if (wide) {
     row.push_back(MachineText(guest));
     row.push_back(guest.acceleration());
+    row.push_back(absl::StrJoin(guest.addresses(), ","));
     row.push_back(guest.has_process() ? absl::StrCat(guest.process().pid())
                                       : std::string());
     row.push_back(guest.uid());
@@ -125,6 +150,15 @@ std::string GuestDetails(const v1::Guest& guest, absl::Time now,
   }
   for (const v1::GuestSpec::Disk& disk : guest.spec().disks()) {
     fields.Add("Disk", DiskText(disk));
+  }
+  // Of a running guest, what it has says more than what it asked for.
+  if (guest.interfaces().empty()) {
+    for (const auto& network : guest.spec().networks()) {
+      fields.Add("Network", NetworkText(network));
+    }
+  }
+  for (const v1::Guest::Interface& interface : guest.interfaces()) {
+    fields.Add("Network", InterfaceText(interface));
   }
   fields.Add("Kernel", guest.spec().kernel());
   fields.Add("Initrd", guest.spec().initrd());

@@ -45,6 +45,9 @@ HostView ToHostView(const v1::Host& host) {
   for (const std::string& volume : host.volumes()) {
     view.volumes.insert(ToVolume(volume));
   }
+  for (const v1::Host::Network& network : host.networks()) {
+    view.networks.emplace(absl::StripPrefix(network.name(), "networks/"));
+  }
   return view;
 }
 

@@ -142,6 +142,11 @@ void CheckFeatures(const PlacementRequest& request, const HostView& host,
     losses.push_back(
         {Loss::Kind::kVolume, absl::StrCat("volume: lacks ", volume)});
   }
+  for (const std::string& network : request.networks) {
+    if (host.networks.count(network) > 0) continue;
+    losses.push_back(
+        {Loss::Kind::kNetwork, absl::StrCat("network: lacks ", network)});
+  }
 }
 
 HostVerdict Judge(const PlacementRequest& request, const HostView& host,
@@ -204,6 +209,8 @@ absl::string_view ViolationType(Loss::Kind kind) {
       return reason::kMachineTypeUnsupported;
     case Loss::Kind::kVolume:
       return reason::kVolumeNotFound;
+    case Loss::Kind::kNetwork:
+      return reason::kNetworkNotFound;
     case Loss::Kind::kMemory:
     case Loss::Kind::kVcpus:
       return reason::kCapacityExhausted;

@@ -35,7 +35,8 @@ struct HostView {
   Capacity used;
   bool kvm = false;
   std::vector<std::string> machine_types;
-  std::set<std::string> volumes;  // "POOL/VOLUME"
+  std::set<std::string> volumes;   // "POOL/VOLUME"
+  std::set<std::string> networks;  // "lan"
 };
 
 // Whether two hosts share a machine.
@@ -47,6 +48,7 @@ struct PlacementRequest {
   // Empty: any. "q35": any version of it, such as "pc-q35-7.2".
   std::string machine_type;
   std::set<std::string> volumes;              // "POOL/VOLUME", all on the host.
+  std::set<std::string> networks;             // "lan", all on the host.
   std::optional<std::string> host;            // Only this one.
   std::map<std::string, std::string> labels;  // All on the host, with values.
 };
@@ -61,6 +63,7 @@ struct Loss {
     kAcceleration,
     kMachineType,
     kVolume,
+    kNetwork,
     kMemory,
     kVcpus,
   };

@@ -84,6 +84,8 @@ TEST(PlacerTest, EveryReasonOfALossIsToldWithItsNumbers) {
   request.needs_kvm = true;
   request.machine_type = "pc-q35-9.0";
   request.volumes = {"images/debian", "images/web"};
+  request.networks = {"lan", "wan"};
+  host.networks = {"lan"};
   request.host = "b";
   request.labels = {{"disk", "fast"}, {"rack", "1"}};
   host.volumes = {"images/debian"};
@@ -98,7 +100,7 @@ TEST(PlacerTest, EveryReasonOfALossIsToldWithItsNumbers) {
                   "label: asked rack=1, has none",
                   "acceleration: asked KVM, has none",
                   "machine type: asked pc-q35-9.0, has pc-q35-7.2",
-                  "volume: lacks images/web",
+                  "volume: lacks images/web", "network: lacks wan",
                   "memory: asked 4 GiB, free 1 GiB of 8 GiB",
                   "vcpus: asked 4, free 1 of 8"));
 }

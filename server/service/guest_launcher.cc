@@ -75,6 +75,10 @@ PlacementRequest ToPlacementRequest(const v1::LaunchGuestRequest& request) {
   for (const std::string& volume : {spec.kernel(), spec.initrd()}) {
     if (!volume.empty()) placement.volumes.insert(ToVolume(volume));
   }
+  for (const v1::GuestSpec::NetworkInterface& network : spec.networks()) {
+    placement.networks.insert(
+        std::string(absl::StripPrefix(network.network(), "networks/")));
+  }
   if (!request.host().empty()) placement.host = HostId(request.host());
   placement.labels.insert(request.host_labels().begin(),
                           request.host_labels().end());

@@ -18,8 +18,10 @@
 #include "absl/strings/strip.h"
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
+#include "agent/guest/network_spec.h"
 #include "agent/launch/launch_plan.h"
 #include "base/error.h"
+#include "base/net_address.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
@@ -72,6 +74,7 @@ class Builder {
     AddJson("-object", {{"qom-type", "rng-builtin"}, {"id", "rng"}});
     AddVirtio("virtio-rng", 0, {{"id", "rng0"}, {"rng", "rng"}});
     for (size_t i = 0; i < spec_.disks.size(); ++i) AddDisk(i);
+    for (size_t i = 0; i < spec_.networks.size(); ++i) AddNetwork(i);
     return std::move(line_);
   }
 
@@ -165,7 +168,8 @@ class Builder {
   // A port for each device, so that each could be unplugged.
   void AddPorts() {
     if (!q35_) return;
-    const int ports = 1 + static_cast<int>(spec_.disks.size());
+    const int ports =
+        1 + static_cast<int>(spec_.disks.size() + spec_.networks.size());
     for (int i = 0; i < ports; ++i) {
       AddJson("-device",
               {{"driver", "pcie-root-port"},
@@ -176,6 +180,43 @@ class Builder {
                {"addr", absl::StrCat(kFirstPortSlot + i / 8, ".", i % 8)},
                {"multifunction", i % 8 == 0}});
     }
+  }
+
+  // Without a ROM: what the firmware would load from the network starts no
+  // guest here.
+  void AddNetwork(size_t index) {
+    const NetworkSpec& network = spec_.networks[index];
+    const MacAddress mac = MacOf(network, record_.uid, index);
+    PlannedTap& tap = line_.taps.emplace_back();
+    tap.network = network.network;
+    tap.mac = mac;
+    tap.queue_count = network.queue_count;
+    for (const std::string& address : network.addresses) {
+      tap.addresses.push_back(ParseIp(address).value_or(""));
+    }
+    std::vector<int> fds;
+    for (int i = 0; i < network.queue_count; ++i) {
+      fds.push_back(AddFd(FdKind::kTapQueue, queues_++));
+    }
+    const std::string id = absl::StrCat("net", index);
+    Add("-netdev", absl::StrCat("tap,id=", id,
+                                ",vhost=off,fds=", absl::StrJoin(fds, ":")));
+    json device = {{"id", absl::StrCat("dev-", id)},
+                   {"netdev", id},
+                   {"mac", FormatMac(mac)}};
+    if (q35_) device["romfile"] = "";
+    const int port = 1 + static_cast<int>(spec_.disks.size() + index);
+    if (network.model == NicModel::kE1000e) {
+      device["driver"] = "e1000e";
+      device["bus"] = absl::StrCat("port", port);
+      return AddJson("-device", device);
+    }
+    if (network.queue_count > 1) {
+      device["mq"] = true;
+      // Two for each pair of queues, one for control, one for configuration.
+      if (q35_) device["vectors"] = 2 * network.queue_count + 2;
+    }
+    AddVirtio("virtio-net", port, std::move(device));
   }
 
   void AddVirtio(absl::string_view driver, int port, json device) {
@@ -244,6 +285,7 @@ class Builder {
   const std::vector<DiskSize>& sizes_;
   const bool q35_;
   int sets_ = 0;
+  int queues_ = 0;  // Of all taps so far.
   CommandLine line_;
 };
 

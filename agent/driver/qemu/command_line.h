@@ -37,6 +37,7 @@ struct CommandLine {
   std::vector<std::string> argv;
   std::vector<PlannedImage> images;
   std::vector<PlannedOverlay> overlays;
+  std::vector<PlannedTap> taps;
   std::vector<PlannedFd> fds;
 };
 

@@ -164,6 +164,9 @@ class Qemu {
             IsOk());
         return UniqueFd(open(copy.c_str(), O_RDWR | O_CLOEXEC));
       }
+      case FdKind::kTapQueue:
+        ADD_FAILURE() << "these guests have no network";
+        break;
     }
     return UniqueFd();
   }

@@ -9,8 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
+#include "agent/guest/network_spec.h"
 #include "agent/launch/launch_plan.h"
 #include "base/file.h"
+#include "base/net_address.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
@@ -64,6 +66,14 @@ std::string AsText(const CommandLine& line) {
   for (const PlannedOverlay& overlay : line.overlays) {
     absl::StrAppend(&text, "overlay ", overlay.virtual_bytes, "\n");
   }
+  for (const PlannedTap& tap : line.taps) {
+    absl::StrAppend(&text, "tap ", tap.network, " ", FormatMac(tap.mac),
+                    " queues ", tap.queue_count, " from");
+    for (const std::string& address : tap.addresses) {
+      absl::StrAppend(&text, " ", FormatIp(address));
+    }
+    text += "\n";
+  }
   for (const PlannedFd& fd : line.fds) {
     absl::StrAppend(&text, "fd ", fd.number, " kind ",
                     static_cast<int>(fd.kind), " index ", fd.index, "\n");
@@ -106,6 +116,40 @@ TEST(CommandLineTest, ASmallGuestUnderKvm) {
 
   ASSERT_THAT(line, IsOk());
   ExpectGolden(*line, "small.txt");
+}
+
+TEST(CommandLineTest, AGuestOnTwoNetworks) {
+  GuestRecord record = Record();
+  record.spec = GuestSpec();
+  record.spec.memory_bytes = kMinMemoryBytes;
+  record.spec.networks.resize(2);
+  record.spec.networks[0].network = "lan";
+  record.spec.networks[0].queue_count = 2;
+  record.spec.networks[0].addresses = {"192.0.2.7", "2001:db8::7"};
+  record.spec.networks[1].network = "wan";
+  record.spec.networks[1].mac = "52:54:00:12:34:56";
+  record.spec.networks[1].model = NicModel::kE1000e;
+  QemuTarget target = Q35();
+  target.accel = Accel::kKvm;
+
+  const auto line = BuildCommandLine(record, target, {});
+
+  ASSERT_THAT(line, IsOk());
+  ExpectGolden(*line, "networks.txt");
+}
+
+TEST(CommandLineTest, AMicrovmHasItsInterfaceWithoutBusAndRom) {
+  GuestRecord record = Record();
+  record.spec.machine = Machine::kMicrovm;
+  record.spec.networks.resize(1);
+  record.spec.networks[0].network = "lan";
+
+  const auto line = BuildCommandLine(record, Microvm(), Sizes());
+
+  ASSERT_THAT(line, IsOk());
+  EXPECT_EQ(line->argv.back(),
+            R"({"driver":"virtio-net-device","id":"dev-net0",)"
+            R"("mac":"52:54:e8:2c:33:01","netdev":"net0"})");
 }
 
 TEST(CommandLineTest, EveryFileIsLockedAndNoGraphIsLeftToTheImage) {

@@ -11,10 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/driver/qemu/command_line.h"
+#include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
 #include "agent/image/file_bound.h"
 #include "agent/image/header_parser.h"
 #include "base/error.h"
+#include "base/net_address.h"
 #include "base/reason.h"
 #include "base/unique_fd.h"
 
@@ -37,6 +39,17 @@ std::string DescribeFd(const LaunchPlan& plan, const PlannedFd& fd) {
     }
     case FdKind::kOverlay:
       return "overlay";
+    case FdKind::kTapQueue: {
+      int index = fd.index;
+      for (const PlannedTap& tap : plan.taps) {
+        if (index < tap.queue_count) {
+          return absl::StrCat("networks/", tap.network, ", ",
+                              FormatMac(tap.mac), ", queue ", index);
+        }
+        index -= tap.queue_count;
+      }
+      return "";
+    }
   }
   return "";
 }
@@ -69,6 +82,7 @@ void LaunchPlanner::Plan(const GuestRecord& guest,
   if (spec.kernel.has_value()) work->volumes.push_back({*spec.kernel, nullptr});
   if (spec.initrd.has_value()) work->volumes.push_back({*spec.initrd, nullptr});
   Decide(work.get());
+  CheckNetworks(work.get());
   OpenNext(work);
 }
 
@@ -112,6 +126,31 @@ void LaunchPlanner::Decide(Work* work) const {
                      : absl::StrCat("KVM does not run guests on this host: ",
                                     parts_.kvm_reason);
       return;
+  }
+}
+
+void LaunchPlanner::CheckNetworks(Work* work) const {
+  for (const NetworkSpec& asked : work->guest.spec.networks) {
+    const auto known = std::find_if(
+        parts_.networks.begin(), parts_.networks.end(),
+        [&](const HostNetwork& one) { return one.name == asked.network; });
+    absl::string_view reason;
+    std::string message;
+    if (known == parts_.networks.end()) {
+      reason = reason::kNetworkNotFound;
+      message = absl::StrCat("this host has no network '", asked.network, "'");
+    } else if (known->declared && asked.addresses.empty()) {
+      reason = reason::kNetworkUnavailable;
+      message = absl::StrCat("network '", asked.network,
+                             "' takes only guests whose addresses are "
+                             "declared; declare them");
+    } else {
+      continue;
+    }
+    work->faults.push_back(
+        Error(absl::StatusCode::kFailedPrecondition, reason, message)
+            .With("network", asked.network)
+            .Build());
   }
 }
 
@@ -189,6 +228,7 @@ void LaunchPlanner::Finish(const std::shared_ptr<Work>& work) {
   plan.argv = std::move(line->argv);
   plan.images = std::move(line->images);
   plan.overlays = std::move(line->overlays);
+  plan.taps = std::move(line->taps);
   plan.fds = std::move(line->fds);
   plan.ram_bytes = spec.memory_bytes;
   plan.limits.memory_bytes = spec.memory_bytes + kOverheadBytes;

@@ -18,6 +18,12 @@
 
 namespace innkeeper {
 
+// A network of this host.
+struct HostNetwork {
+  std::string name;
+  bool declared = false;  // Guests must say which addresses they have.
+};
+
 struct PlannedLaunch {
   LaunchPlan plan;
   std::string machine_type;
@@ -39,6 +45,7 @@ class LaunchPlanner {
     std::vector<std::string> machine_types;  // Newest first.
     bool kvm = false;        // KVM was proven to run guests here.
     std::string kvm_reason;  // What the proof saw.
+    std::vector<HostNetwork> networks = {};
   };
 
   // Beyond a guest's memory: QEMU's own, and its page tables.
@@ -49,6 +56,7 @@ class LaunchPlanner {
   explicit LaunchPlanner(Parts parts) : parts_(std::move(parts)) {}
 
   // FAILED_PRECONDITION with every violation: ACCELERATION_UNAVAILABLE,
+  // NETWORK_NOT_FOUND, NETWORK_UNAVAILABLE,
   // MACHINE_TYPE_UNSUPPORTED, VOLUME_NOT_FOUND, POOL_NOT_FOUND,
   // IMAGE_UNSUPPORTED. UNAVAILABLE or DEADLINE_EXCEEDED if the launcher does
   // not answer, RESOURCE_EXHAUSTED if nobody is free to read an image. `done`
@@ -61,6 +69,7 @@ class LaunchPlanner {
   void OpenNext(const std::shared_ptr<Work>& work);
   void Finish(const std::shared_ptr<Work>& work);
   void Decide(Work* work) const;
+  void CheckNetworks(Work* work) const;
 
   const Parts parts_;
 };

@@ -82,7 +82,8 @@ class LaunchPlannerTest : public testing::Test {
   EventLoop loop_{"planner"};
   FakeSpawner spawner_{&loop_};
   Executor executor_{"images", 1, 16};
-  LaunchPlanner::Parts parts_{&loop_, &executor_, &spawner_, "", {}, false, ""};
+  LaunchPlanner::Parts parts_{&loop_, &executor_, &spawner_, "",
+                              {},     false,      "",        {}};
   GuestRecord record_;
 };
 
@@ -127,6 +128,39 @@ TEST_F(LaunchPlannerTest, KvmThatDoesNotWorkIsRefusedWithWhatTheProofSaw) {
   EXPECT_THAT(planned, StatusIs(absl::StatusCode::kFailedPrecondition,
                                 HasSubstr("there is no /dev/kvm")));
   EXPECT_THAT(planned, HasReason(reason::kAccelerationUnavailable));
+}
+
+TEST_F(LaunchPlannerTest, NetworksThatTheHostLacksAreNamedAllAtOnce) {
+  parts_.networks = {{"lan", false}, {"dmz", true}};
+  record_.spec.networks.resize(3);
+  record_.spec.networks[0].network = "lan";
+  record_.spec.networks[1].network = "wan";
+  record_.spec.networks[2].network = "dmz";
+
+  const auto planned = Plan();
+
+  EXPECT_THAT(planned,
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("no network 'wan'"),
+                             HasSubstr("'dmz' takes only guests whose"))));
+  EXPECT_THAT(planned, HasReason(reason::kNetworkNotFound));
+  EXPECT_THAT(DetailsOf(planned.status()).preconditions, SizeIs(2));
+}
+
+TEST_F(LaunchPlannerTest, TapsAreInThePlanAndDescribed) {
+  parts_.networks = {{"lan", true}};
+  record_.spec.networks.resize(1);
+  record_.spec.networks[0].network = "lan";
+  record_.spec.networks[0].queue_count = 2;
+  record_.spec.networks[0].addresses = {"192.0.2.7"};
+
+  const auto planned = Plan();
+
+  ASSERT_THAT(planned, IsOk());
+  EXPECT_THAT(ValidatePlan(planned->plan), IsOk());
+  EXPECT_THAT(planned->plan.taps, SizeIs(1));
+  EXPECT_EQ(DescribeFd(planned->plan, planned->plan.fds.back()),
+            "networks/lan, 52:54:e8:2c:33:01, queue 1");
 }
 
 TEST_F(LaunchPlannerTest, EmulationIsGivenToWhoAsksForItThoughKvmWorks) {

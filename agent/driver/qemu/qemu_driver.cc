@@ -196,6 +196,7 @@ void QemuDriver::Handshake(const PendingPtr& pending,
   process.unix_gid = launched->unix_gid;
   process.start_time_ticks = launched->start_time_ticks;
   process.boot_id = parts_.boot_id;
+  process.taps = std::move(launched->taps);
   const std::string id = pending->record.id;
   QemuGuest::Handlers handlers = MakeHandlers(id);
   handlers.exit = [this, pending, id](const GuestExit& exit,
@@ -328,9 +329,9 @@ void QemuDriver::Find(Completion<std::vector<FoundGuest>> done) {
             one.record.uid = guest.uid;
           }
           one.record.id = guest.guest;
-          one.process = {
-              guest.pid,      guest.keeper_pid,       guest.unix_uid,
-              guest.unix_gid, guest.start_time_ticks, parts_.boot_id};
+          one.process = {guest.pid,      guest.keeper_pid,       guest.unix_uid,
+                         guest.unix_gid, guest.start_time_ticks, parts_.boot_id,
+                         guest.taps};
           one.running = guest.running;
           if (!guest.running) {
             const std::string directory = DirectoryOf(guest.guest);
