@@ -69,6 +69,10 @@ std::string ToString(const HostDeath& death) {
 void DieAndRecover(Lab& lab, const HostDeath& death) {
   v1::LaunchGuestRequest launch = PausedGuest(kGuest, "user/tenant-a");
   launch.set_request_id(MakeUuid());
+  if (!death.network.empty()) {
+    launch.mutable_guest()->mutable_spec()->add_networks()->set_network(
+        absl::StrCat("networks/", death.network));
+  }
   int64_t pid = 0;
   if (death.verb != CrashVerb::kLaunch) {
     ASSERT_THAT(lab.Start(), IsOk());

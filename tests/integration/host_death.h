@@ -22,6 +22,8 @@ struct HostDeath {
   CrashVerb verb = CrashVerb::kLaunch;
   std::string failpoint;
   int count = 1;
+  // Where the guest has an interface; empty: it has none.
+  std::string network = "";
 };
 
 // "launch at agent.launch.begin#1".

@@ -223,6 +223,15 @@ void Lab::Join(const std::string& token, int port) {
   OwnTls();
 }
 
+void Lab::AddLauncherFlag(const std::string& flag) {
+  launcher_flags_.push_back(flag);
+}
+
+void Lab::AddLeases(const std::string& network, const std::string& file) {
+  absl::StrAppend(&more_config_, "network_leases { key: '", network,
+                  "' value: '", file, "' }\n");
+}
+
 void Lab::LimitAgentFiles(int limit) {
   WriteText(dir_ + "/file_limit", absl::StrCat(limit), 0644);
 }
@@ -253,7 +262,7 @@ void Lab::WriteConfig() {
     absl::StrAppend(&text, "bindings { role: '", part[0], "' principal: '",
                     part[1], "' scope: '", part[2], "' }\n");
   }
-  WriteText(dir_ + "/agent.conf", text, 0644);
+  WriteText(dir_ + "/agent.conf", text + more_config_, 0644);
 }
 
 absl::Status Lab::Start() {
@@ -274,9 +283,11 @@ void Lab::Begin() {
       "--qemu=" + qemu_,
       "--keeper=" + dir_ + "/bin/innkeeper-keeper",
       absl::StrCat("--uid-base=", agent_uid_ + 1),
-      absl::StrCat("--uid-count=", kUidsOfALab - 2),
-      "--",
-      "--config=" + dir_ + "/agent.conf"};
+      absl::StrCat("--uid-count=", kUidsOfALab - 2)};
+  arguments.insert(arguments.end(), launcher_flags_.begin(),
+                   launcher_flags_.end());
+  arguments.push_back("--");
+  arguments.push_back("--config=" + dir_ + "/agent.conf");
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
@@ -413,7 +424,7 @@ Caller Lab::As(absl::string_view principal) const {
 
 Caller Lab::AsRoot() const {
   absl::StatusOr<std::shared_ptr<grpc::Channel>> channel =
-      MakeLocalChannel(absl::StrCat("unix:", dir_, "/agent/agent.sock"));
+      MakeLocalChannel(local_address());
   Check(channel.ok(), "the agent's socket");
   return Caller(*std::move(channel));
 }

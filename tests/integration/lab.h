@@ -49,6 +49,10 @@ class Lab {
   // on `port` of 127.0.0.1. Only AsRoot reaches it directly, then. Before
   // Start.
   void Join(const std::string& token, int port);
+  // Launchers that start from now on are given `flag`, too.
+  void AddLauncherFlag(const std::string& flag);
+  // Agents that start from now on read the leases of `network` from `file`.
+  void AddLeases(const std::string& network, const std::string& file);
   // Agents that start from now on may open `limit` descriptors.
   void LimitAgentFiles(int limit);
 
@@ -96,6 +100,10 @@ class Lab {
   const TestPki& pki() const { return *pki_; }
   // "127.0.0.1:PORT"
   const std::string& address() const { return address_; }
+  // Of this machine's users, as clients name it.
+  std::string local_address() const {
+    return "unix:" + dir_ + "/agent/agent.sock";
+  }
   std::string ca_file() const { return dir_ + "/agent/tls/ca.pem"; }
   pid_t agent_pid() const;
   // The most memory that the agent has had since the last ResetAgentPeak, in
@@ -137,6 +145,8 @@ class Lab {
   int64_t memory_bytes_ = int64_t{8} << 30;
   int vcpus_ = 64;
   bool joins_ = false;
+  std::vector<std::string> launcher_flags_;
+  std::string more_config_;  // Of the agent.
   int port_ = 0;
   std::unique_ptr<TestPki> pki_;
   mutable int certificates_ = 0;

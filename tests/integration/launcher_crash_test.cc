@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "agent/launcher/testing/test_network.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/host_death.h"
@@ -21,18 +22,21 @@ std::vector<HostDeath> Deaths() {
     const bool launches = absl::StrContains(failpoint, ".launch.");
     deaths.push_back({HostDeath::Victim::kLauncher,
                       launches ? CrashVerb::kLaunch : CrashVerb::kStop,
-                      failpoint});
+                      failpoint, 1, "lan"});
   }
   return deaths;
 }
 
 TEST(LauncherCrashTest, NothingIsLostOrDoubledAtAnyFailpoint) {
   std::set<std::string> covered;
+  const TestNetwork network;
   Lab lab;
+  lab.AddLauncherFlag(network.Flag("lan"));
 
   for (const HostDeath& death : Deaths()) {
     SCOPED_TRACE(ToString(death));
     ASSERT_NO_FATAL_FAILURE(DieAndRecover(lab, death));
+    EXPECT_THAT(network.TapNames(), testing::IsEmpty());
     covered.insert(death.failpoint);
   }
 
