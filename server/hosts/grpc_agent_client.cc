@@ -17,6 +17,7 @@
 #include "grpcpp/client_context.h"
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/slice.h"
+#include "rpc/callback_threads.h"
 #include "rpc/channel.h"
 #include "rpc/status_map.h"
 #include "server/hosts/inventory_reader.h"
@@ -50,6 +51,7 @@ absl::StatusOr<std::unique_ptr<AgentClient>> GrpcAgentClient::Create(
                    Principal::Parse(absl::StrCat("host/", host.name)));
   ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
                    MakeChannel(host.address, tls));
+  KeepCallbackThreads();
   return absl::WrapUnique<AgentClient>(
       new GrpcAgentClient(host.name, std::move(channel)));
 }

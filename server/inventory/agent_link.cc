@@ -12,6 +12,16 @@
 
 namespace innkeeper {
 
+void AgentLink::Inbox::Post(EventLoop::Task task) {
+  absl::MutexLock lock(&mutex_);
+  if (loop_ != nullptr) loop_->Post(std::move(task));
+}
+
+void AgentLink::Inbox::Close() {
+  absl::MutexLock lock(&mutex_);
+  loop_ = nullptr;
+}
+
 void AgentLink::Start() {
   pause_ = timing_.shortest_pause;
   ExpectContact();
@@ -20,6 +30,7 @@ void AgentLink::Start() {
 
 void AgentLink::Stop() {
   stopped_ = true;
+  inbox_->Close();
   subscription_ = nullptr;
   loop_.Cancel(connect_timer_);
   loop_.Cancel(silence_timer_);
@@ -31,16 +42,15 @@ void AgentLink::Connect() {
   synced_ = false;
   snapshot_.clear();
   const std::weak_ptr<AgentLink> weak = shared_from_this();
-  EventLoop* const loop = &loop_;
   AgentClient::InventoryHandler handler;
-  handler.on_message = [weak, loop, stream](Message message) {
-    loop->Post([weak, stream, message = std::move(message)]() mutable {
+  handler.on_message = [weak, inbox = inbox_, stream](Message message) {
+    inbox->Post([weak, stream, message = std::move(message)]() mutable {
       const std::shared_ptr<AgentLink> link = weak.lock();
       if (link != nullptr) link->OnMessage(stream, std::move(message));
     });
   };
-  handler.on_end = [weak, loop, stream](const absl::Status& status) {
-    loop->Post([weak, stream, status] {
+  handler.on_end = [weak, inbox = inbox_, stream](const absl::Status& status) {
+    inbox->Post([weak, stream, status] {
       const std::shared_ptr<AgentLink> link = weak.lock();
       if (link != nullptr) link->OnEnd(stream, status);
     });

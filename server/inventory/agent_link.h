@@ -7,7 +7,9 @@
 #include <set>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "base/event_loop.h"
 #include "catalog/position.h"
@@ -54,7 +56,8 @@ class AgentLink : public std::enable_shared_from_this<AgentLink> {
         listener_(*listener),
         host_(std::move(host)),
         client_(std::move(client)),
-        timing_(timing) {}
+        timing_(timing),
+        inbox_(std::make_shared<Inbox>(loop)) {}
 
   void Start();
   // The listener hears nothing more.
@@ -64,6 +67,20 @@ class AgentLink : public std::enable_shared_from_this<AgentLink> {
 
  private:
   using Message = agent::v1::WatchInventoryResponse;
+
+  // The way from the client's threads to the loop. A stream has its say also
+  // after the link has stopped, when the loop may be gone.
+  class Inbox {
+   public:
+    explicit Inbox(EventLoop* loop) : loop_(loop) {}
+    // Drops `task` once closed.
+    void Post(EventLoop::Task task);
+    void Close();
+
+   private:
+    absl::Mutex mutex_;
+    EventLoop* loop_ ABSL_GUARDED_BY(mutex_);
+  };
 
   void Connect();
   void OnMessage(uint64_t stream, Message message);
@@ -76,6 +93,7 @@ class AgentLink : public std::enable_shared_from_this<AgentLink> {
   const std::string host_;
   const std::shared_ptr<AgentClient> client_;
   const Timing timing_;
+  const std::shared_ptr<Inbox> inbox_;
 
   std::unique_ptr<AgentClient::Subscription> subscription_;
   uint64_t stream_ = 0;  // The number of the present stream.
