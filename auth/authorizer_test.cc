@@ -346,10 +346,10 @@ TEST(AuthorizerTest, AServerReadsAndAnEnrolmentTokenOnlyEnrols) {
   const Authorizer authorizer = With({{"owner", "user/*", "own"}});
   EXPECT_THAT(
       authorizer.PermissionsOf(Caller("server/s1"), {}),
-      ElementsAre("agent.inventory", "events.watch", "guests.get",
-                  "guests.list", "guests.watch", "health.check", "hosts.get",
-                  "hosts.list", "operations.get", "operations.list",
-                  "operations.wait", "policy.whoami"));
+      ElementsAre("agent.inventory", "contexts.get", "contexts.list",
+                  "events.watch", "guests.get", "guests.list", "guests.watch",
+                  "health.check", "hosts.get", "hosts.list", "operations.get",
+                  "operations.list", "operations.wait", "policy.whoami"));
   EXPECT_THAT(authorizer.PermissionsOf(Caller("enrol/x"), {}),
               ElementsAre("hosts.enrol"));
 }

@@ -10,6 +10,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/slice.h"
 
 namespace innkeeper {
 namespace {
@@ -21,7 +22,9 @@ std::shared_ptr<grpc::Channel> MakeHolder() {
       grpc::CreateChannel("unix:/dev/null", grpc::InsecureChannelCredentials());
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::time_point());
-  grpc::ByteBuffer request;
+  // gRPC refuses a buffer that holds no slice.
+  const grpc::Slice nothing;
+  grpc::ByteBuffer request(&nothing, 1);
   grpc::ByteBuffer response;
   absl::Notification ended;
   grpc::GenericStub(channel).UnaryCall(

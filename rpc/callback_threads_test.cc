@@ -12,6 +12,7 @@
 #include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/byte_buffer.h"
+#include "grpcpp/support/slice.h"
 #include "gtest/gtest.h"
 
 namespace innkeeper {
@@ -24,7 +25,8 @@ struct Call {
   std::shared_ptr<grpc::Channel> channel;
   grpc::GenericStub stub;
   grpc::ClientContext context;
-  grpc::ByteBuffer request;
+  const grpc::Slice nothing;
+  grpc::ByteBuffer request = grpc::ByteBuffer(&nothing, 1);
   grpc::ByteBuffer response;
 };
 

@@ -127,6 +127,37 @@ DiskSpec ParseDisk(const v1::GuestSpec::Disk& disk, const std::string& field,
   return spec;
 }
 
+// What the API can say and no agent can do yet is refused, never left out.
+void RefuseWhatIsNotHere(const v1::GuestSpec& message,
+                         const std::string& prefix,
+                         std::vector<FieldViolation>* faults) {
+  const auto refuse = [&](absl::string_view field, absl::string_view what) {
+    faults->push_back({absl::StrCat(prefix, ".", field),
+                       absl::StrCat("must be ", what,
+                                    ": this agent can do nothing else yet")});
+  };
+  if (message.firmware() != v1::GuestSpec::FIRMWARE_UNSPECIFIED &&
+      message.firmware() != v1::GuestSpec::BIOS) {
+    refuse("firmware", "BIOS");
+  }
+  if (message.tpm() != v1::GuestSpec::TPM_UNSPECIFIED &&
+      message.tpm() != v1::GuestSpec::NONE) {
+    refuse("tpm", "NONE");
+  }
+  if (!message.context().empty()) refuse("context", "empty");
+  if (message.has_context_parts()) refuse("context_parts", "empty");
+  for (int i = 0; i < message.disks_size(); ++i) {
+    const v1::GuestSpec::Disk& disk = message.disks(i);
+    if (disk.backing_size() > 0) {
+      refuse(absl::StrCat("disks[", i, "].backing"), "empty");
+    }
+    if (disk.device() != v1::GuestSpec::Disk::DEVICE_UNSPECIFIED &&
+        disk.device() != v1::GuestSpec::Disk::DISK) {
+      refuse(absl::StrCat("disks[", i, "].device"), "DISK");
+    }
+  }
+}
+
 }  // namespace
 
 v1::Guest ToGuest(const GuestRecord& record, const std::string& host,
@@ -210,6 +241,7 @@ GuestSpec ParseSpec(const v1::Guest& guest, const std::string& prefix,
       faults->push_back(
           {absl::StrCat(prefix, ".acceleration"), "must be KVM or TCG"});
   }
+  RefuseWhatIsNotHere(message, prefix, faults);
   spec.vcpu_count = message.vcpu_count();
   spec.memory_bytes = message.memory_bytes();
   for (int i = 0; i < message.disks_size(); ++i) {

@@ -89,6 +89,23 @@ TEST(ConvertTest, EveryDiskModeSurvivesTheWayThereAndBack) {
   }
 }
 
+TEST(ConvertTest, WhatNoAgentCanDoYetIsRefusedByName) {
+  v1::LaunchGuestRequest request = GoodLaunch();
+  v1::GuestSpec& spec = *request.mutable_guest()->mutable_spec();
+  spec.set_firmware(v1::GuestSpec::UEFI_SECURE_BOOT);
+  spec.set_tpm(v1::GuestSpec::TPM2);
+  spec.set_context("contexts/build");
+  spec.mutable_context_parts()->set_nice(5);
+  spec.mutable_disks(0)->add_backing()->set_volume("pools/main/volumes/base");
+  spec.mutable_disks(1)->set_device(v1::GuestSpec::Disk::CDROM);
+
+  EXPECT_THAT(FaultsOf(request),
+              UnorderedElementsAre(
+                  "guest.spec.firmware", "guest.spec.tpm", "guest.spec.context",
+                  "guest.spec.context_parts", "guest.spec.disks[0].backing",
+                  "guest.spec.disks[1].device"));
+}
+
 TEST(ConvertTest, WhatIsLeftOutGetsItsDefault) {
   v1::LaunchGuestRequest request;
   request.set_guest_id("web");
