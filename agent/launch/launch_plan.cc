@@ -209,14 +209,7 @@ bool IsGuestId(absl::string_view id) {
   return true;
 }
 
-bool IsPoolName(absl::string_view name) {
-  if (name.empty() || name.size() > kMaxPoolNameBytes) return false;
-  if (!IsLowerAlnum(name.front())) return false;
-  for (const char c : name) {
-    if (!IsLowerAlnum(c) && c != '.' && c != '_' && c != '-') return false;
-  }
-  return true;
-}
+bool IsPoolName(absl::string_view name) { return IsContextPartName(name); }
 
 bool IsImageName(absl::string_view name) {
   if (name.empty() || name.size() > kMaxImageNameBytes) return false;

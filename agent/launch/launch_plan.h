@@ -98,7 +98,6 @@ inline constexpr size_t kMaxTapAddresses = 8;
 inline constexpr size_t kMaxPlannedFds = 48;
 inline constexpr int kFirstFdNumber = 3;
 inline constexpr int kLastFdNumber = 63;
-inline constexpr size_t kMaxPoolNameBytes = 63;
 inline constexpr size_t kMaxImageNameBytes = 255;
 inline constexpr int64_t kMaxOverlayBytes = int64_t{16} << 40;
 inline constexpr int64_t kMaxImageBytes = int64_t{64} << 40;

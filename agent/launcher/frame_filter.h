@@ -36,8 +36,8 @@ class FrameFilter {
   // Puts the table in place, for exactly `taps`. Runs nft(8), for at most 10 s:
   // for the launcher's start, not for each guest.
   absl::Status Load(const std::vector<JournalTap>& taps);
-  // All of `taps` or none, in one transaction; some 0.1 ms. NOT_FOUND if the
-  // table is not there.
+  // All of `taps` or none, in one transaction. NOT_FOUND if the table is not
+  // there.
   absl::Status Add(const std::vector<JournalTap>& taps);
   // OK if any of it is not there.
   absl::Status Remove(const std::vector<JournalTap>& taps);

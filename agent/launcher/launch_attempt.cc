@@ -174,7 +174,9 @@ absl::Status LaunchAttempt::Check() {
         .With("guest", plan_.guest)
         .With("max_file_bytes", absl::StrCat(most));
   }
-  RETURN_IF_ERROR(launcher_.taps_.Check(plan_.taps, launcher_.LiveTaps()));
+  if (!plan_.taps.empty()) {
+    RETURN_IF_ERROR(launcher_.taps_.Check(plan_.taps, launcher_.LiveTaps()));
+  }
   INNKEEPER_FAILPOINT("launcher.launch.check");
   return absl::OkStatus();
 }
@@ -212,8 +214,10 @@ absl::Status LaunchAttempt::MakeCgroups() {
 }
 
 absl::Status LaunchAttempt::MakeTaps() {
-  ASSIGN_OR_RETURN(tap_queues_, launcher_.taps_.Make(plan_.taps, entry_.taps,
-                                                     launcher_.LiveTaps()));
+  if (!plan_.taps.empty()) {
+    ASSIGN_OR_RETURN(tap_queues_, launcher_.taps_.Make(plan_.taps, entry_.taps,
+                                                       launcher_.LiveTaps()));
+  }
   INNKEEPER_FAILPOINT("launcher.launch.make_taps");
   return absl::OkStatus();
 }

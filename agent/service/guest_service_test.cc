@@ -134,6 +134,22 @@ TEST_F(GuestServiceTest, ViewerReadsAndChangesNothing) {
               HasReason(reason::kPermissionDenied));
 }
 
+TEST_F(GuestServiceTest, SecurityIsNotShownYetAndForStrangersNotThere) {
+  agent_.Run("web", "user/alice");
+  v1::GetGuestSecurityRequest request;
+  request.set_name("guests/web");
+
+  EXPECT_THAT(
+      agent_.Call("user/alice", &Stub::GetGuestSecurity, request).status(),
+      testing::AllOf(
+          StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("guests/web")),
+          HasReason(reason::kNotImplemented)));
+  EXPECT_THAT(
+      agent_.Call("user/bob", &Stub::GetGuestSecurity, request).status(),
+      testing::AllOf(StatusIs(absl::StatusCode::kNotFound),
+                     HasReason(reason::kGuestNotFound)));
+}
+
 TEST_F(GuestServiceTest, LaunchForSomebodyElseIsDenied) {
   const absl::StatusOr<Operation> launch =
       Launch("user/alice", TestAgent::MakeLaunch("web", "user/bob"));
