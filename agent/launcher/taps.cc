@@ -176,8 +176,9 @@ absl::Status Taps::Check(const std::vector<PlannedTap>& planned,
 std::vector<JournalTap> Taps::Name(const std::vector<PlannedTap>& planned) {
   std::vector<JournalTap> named;
   uint32_t number = 0;
-  // Of 4 bytes it never gives a part, and it is never interrupted.
-  getrandom(&number, sizeof(number), 0);
+  // Of 4 bytes it never gives a part, and it is never interrupted. A name that
+  // was taken would be refused by IFF_TUN_EXCL.
+  [[maybe_unused]] const ssize_t got = getrandom(&number, sizeof(number), 0);
   for (const PlannedTap& tap : planned) {
     named.push_back({absl::StrFormat("ink%08x-%d", number, named.size()),
                      tap.network, tap.mac, tap.addresses});

@@ -359,5 +359,16 @@ TEST_F(GuestCommandTest, ExplainOfALaunchSaysWhyHostsLost) {
             "The launch would go ahead.\n");
 }
 
+TEST_F(GuestCommandTest, ExplainOfALaunchWithoutAHostHasNoCommandLine) {
+  service_.explain = [](const auto&, v1::ExplainLaunchResponse* response) {
+    response->add_refusals("no host fits: h1: network: lacks lan");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(inn_.Run({"explain", "web"}), 0) << inn_.err;
+  EXPECT_EQ(inn_.out,
+            "In the way:\n"
+            "  no host fits: h1: network: lacks lan\n");
+}
+
 }  // namespace
 }  // namespace innkeeper

@@ -121,7 +121,9 @@ std::string ExplainText(const v1::ExplainLaunchResponse& response,
   for (const std::string& argument : response.argv()) {
     argv.push_back(ShellQuoted(argument));
   }
-  AppendList("Command line", {absl::StrJoin(argv, " ")}, &text);
+  if (!argv.empty()) {
+    AppendList("Command line", {absl::StrJoin(argv, " ")}, &text);
+  }
   std::vector<std::string> descriptors;
   for (const auto& descriptor : response.descriptors()) {
     descriptors.push_back(
