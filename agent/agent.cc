@@ -17,9 +17,11 @@
 #include "agent/driver/qemu/launch_planner.h"
 #include "agent/driver/qemu/qemu_driver.h"
 #include "agent/enrol/enroller.h"
+#include "agent/guest/volume_name.h"
 #include "agent/host/host_facts.h"
 #include "agent/host/host_probe.h"
 #include "agent/host/volume_scanner.h"
+#include "agent/launcher/volume_list.h"
 #include "agent/lease/lease_watcher.h"
 #include "agent/service/agent_view.h"
 #include "agent/service/console_service.h"
@@ -59,6 +61,14 @@ constexpr absl::Duration kLauncherPatience = absl::Seconds(10);
 // Left to the machine where the configuration says nothing.
 constexpr int64_t kReservedMemoryBytes = int64_t{1} << 30;
 constexpr int64_t kVcpusPerCpu = 4;
+
+std::vector<std::string> NamesOf(const std::vector<PoolVolume>& volumes) {
+  std::vector<std::string> names;
+  for (const PoolVolume& volume : volumes) {
+    names.push_back(VolumeName{volume.pool, volume.name}.ToString());
+  }
+  return names;
+}
 
 std::vector<std::string> ServiceNames() {
   return {
@@ -105,12 +115,15 @@ struct Agent::Parts {
 
   absl::Status Begin();
   absl::Status ConnectLauncher();
+  // Those that the launcher told of.
+  absl::StatusOr<std::vector<std::string>> AskBlockVolumes();
   absl::Status MakeDomain();
   absl::Status Recover();
   absl::Status Serve(TlsOptions tls);
   absl::Status WatchLeases();
-  void ReportHost();
+  void ReportHost(const std::vector<std::string>& volumes);
   void RescanLater();
+  void Rescan(const std::vector<std::string>& block_volumes);
   void CollectGarbageLater();
 };
 
@@ -139,6 +152,20 @@ absl::Status Agent::Parts::ConnectLauncher() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<std::string>> Agent::Parts::AskBlockVolumes() {
+  absl::Notification answered;
+  absl::StatusOr<std::vector<PoolVolume>> listed = absl::UnavailableError("");
+  // Answered in any case, within the launcher's deadline.
+  launcher->ListVolumes(kMaxListedVolumes,
+                        [&](absl::StatusOr<std::vector<PoolVolume>> reply) {
+                          listed = std::move(reply);
+                          answered.Notify();
+                        });
+  answered.WaitForNotification();
+  RETURN_IF_ERROR(listed.status());
+  return NamesOf(*listed);
+}
+
 absl::Status Agent::Parts::MakeDomain() {
   AgentStore::Options options;
   options.path = PathOf("agent.db");
@@ -152,7 +179,9 @@ absl::Status Agent::Parts::MakeDomain() {
   view = std::make_unique<AgentView>(AgentView::Parts{
       loop.get(), executor.get(), store.get(), tracker.get(), host});
   RETURN_IF_ERROR(view->Begin());
-  ReportHost();
+  ASSIGN_OR_RETURN(const std::vector<std::string> block_volumes,
+                   AskBlockVolumes());
+  ReportHost(MergeVolumes(ScanVolumes(config.pools), block_volumes));
   RETURN_IF_ERROR(WatchLeases());
   std::vector<HostNetwork> networks;
   for (const KnownNetwork& network : hello.networks) {
@@ -232,7 +261,7 @@ absl::Status Agent::Parts::WatchLeases() {
   return absl::OkStatus();
 }
 
-void Agent::Parts::ReportHost() {
+void Agent::Parts::ReportHost(const std::vector<std::string>& volumes) {
   v1::Host host;
   host.set_name(absl::StrCat("hosts/", config.name));
   host.set_address(config.advertised_address);
@@ -257,8 +286,12 @@ void Agent::Parts::ReportHost() {
   for (const std::string& type : probe.qemu.machine_types) {
     host.add_machine_types(type);
   }
-  for (const std::string& volume : ScanVolumes(config.pools)) {
-    host.add_volumes(volume);
+  for (const std::string& volume : volumes) host.add_volumes(volume);
+  for (const PoolInfo& pool : hello.pools) {
+    v1::Host::Pool* const added = host.add_pools();
+    added->set_name(absl::StrCat("pools/", pool.name));
+    added->set_kind(pool.block ? v1::Host::Pool::BLOCK
+                               : v1::Host::Pool::DIRECTORY);
   }
   for (const KnownNetwork& known : hello.networks) {
     v1::Host::Network* const network = host.add_networks();
@@ -272,17 +305,26 @@ void Agent::Parts::ReportHost() {
 
 void Agent::Parts::RescanLater() {
   loop->After(kRescan, [this] {
-    const absl::Status submitted = executor->Submit([this] {
-      const std::vector<std::string> volumes = ScanVolumes(config.pools);
-      const v1::Host known = view->host();
-      if (!std::equal(volumes.begin(), volumes.end(), known.volumes().begin(),
-                      known.volumes().end())) {
-        ReportHost();
-      }
-    });
-    if (!submitted.ok()) LogWarning("host.rescan", {{"error", "busy"}});
-    RescanLater();
+    launcher->ListVolumes(
+        kMaxListedVolumes,
+        [this](absl::StatusOr<std::vector<PoolVolume>> listed) {
+          if (listed.ok()) Rescan(NamesOf(*listed));
+          RescanLater();
+        });
   });
+}
+
+void Agent::Parts::Rescan(const std::vector<std::string>& block_volumes) {
+  const absl::Status submitted = executor->Submit([this, block_volumes] {
+    const std::vector<std::string> volumes =
+        MergeVolumes(ScanVolumes(config.pools), block_volumes);
+    const v1::Host known = view->host();
+    if (!std::equal(volumes.begin(), volumes.end(), known.volumes().begin(),
+                    known.volumes().end())) {
+      ReportHost(volumes);
+    }
+  });
+  if (!submitted.ok()) LogWarning("host.rescan", {{"error", "busy"}});
 }
 
 void Agent::Parts::CollectGarbageLater() {

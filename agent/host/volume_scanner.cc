@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/guest/volume_name.h"
@@ -48,6 +49,12 @@ std::vector<std::string> ScanVolumes(
       volumes.push_back(VolumeName{pool, entry->d_name}.ToString());
     }
   }
+  return MergeVolumes(std::move(volumes), {});
+}
+
+std::vector<std::string> MergeVolumes(std::vector<std::string> volumes,
+                                      const std::vector<std::string>& more) {
+  volumes.insert(volumes.end(), more.begin(), more.end());
   std::sort(volumes.begin(), volumes.end());
   if (volumes.size() > kMaxListedVolumes) volumes.resize(kMaxListedVolumes);
   return volumes;

@@ -18,6 +18,10 @@ inline constexpr size_t kMaxListedVolumes = 1000;
 std::vector<std::string> ScanVolumes(
     const std::map<std::string, std::string>& pools);
 
+// Both, sorted; at most kMaxListedVolumes of them.
+std::vector<std::string> MergeVolumes(std::vector<std::string> volumes,
+                                      const std::vector<std::string>& more);
+
 }  // namespace innkeeper
 
 #endif  // INNKEEPER_AGENT_HOST_VOLUME_SCANNER_H_

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "base/file.h"
@@ -29,6 +30,15 @@ TEST(VolumeScannerTest, OnlyPlainFilesWithGoodNamesAreVolumes) {
   EXPECT_THAT(
       ScanVolumes({{"main", pool}}),
       ElementsAre("pools/main/volumes/a.raw", "pools/main/volumes/b.qcow2"));
+}
+
+TEST(VolumeScannerTest, ListsAreMergedInOrderAndBounded) {
+  EXPECT_THAT(MergeVolumes({"b", "d"}, {"a", "c"}),
+              ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(
+      MergeVolumes(std::vector<std::string>(kMaxListedVolumes, "a"), {"b"})
+          .back(),
+      "a");
 }
 
 TEST(VolumeScannerTest, PoolThatCannotBeReadIsLeftOut) {

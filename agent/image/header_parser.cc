@@ -250,7 +250,9 @@ absl::StatusOr<ImageInfo> ReadImageInfo(int fd, DiskFormat format,
   if (format == DiskFormat::kQcow2) {
     const absl::StatusOr<std::string> bytes = ReadStart(fd, name);
     if (!bytes.ok()) return bytes.status();
-    return ParseQcow2Header(*bytes, file_bytes, name);
+    absl::StatusOr<ImageInfo> info = ParseQcow2Header(*bytes, file_bytes, name);
+    if (info.ok()) info->block_device = S_ISBLK(status.st_mode);
+    return info;
   }
   if (file_bytes == 0 || file_bytes % kSector != 0 ||
       file_bytes > kMaxVirtualBytes) {
@@ -262,6 +264,7 @@ absl::StatusOr<ImageInfo> ReadImageInfo(int fd, DiskFormat format,
   ImageInfo info;
   info.virtual_bytes = file_bytes;
   info.file_bytes = file_bytes;
+  info.block_device = S_ISBLK(status.st_mode);
   return info;
 }
 

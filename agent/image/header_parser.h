@@ -21,6 +21,8 @@ struct ImageInfo {
   int64_t virtual_bytes = 0;
   // What the file takes now, holes included.
   int64_t file_bytes = 0;
+  // Whether it is a block device, not a file.
+  bool block_device = false;
   // Of qcow2 alone: 2 or 3, the exponent of the cluster size, and what a
   // cluster has in the tables.
   int32_t version = 0;

@@ -21,6 +21,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "agent/launch/launch_plan.h"
+#include "agent/launcher/block_source.h"
+#include "agent/launcher/volume_list.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -125,6 +127,26 @@ absl::StatusOr<bool> CheckElement(const std::string& path, bool last) {
   return false;
 }
 
+void CheckBlockPool(const LauncherConfig& config, const std::string& name,
+                    const std::string& text, Faults& faults) {
+  constexpr char kFlag[] = "--block-pool";
+  faults.AddIf(
+      !IsPoolName(name), kFlag,
+      absl::StrCat("name '", name, "' must match [a-z0-9][a-z0-9._-]{0,62}"));
+  faults.AddIf(config.pools.count(name) != 0, kFlag,
+               absl::StrCat("'", name, "' is given to --pool, too"));
+  // What others could change is not read.
+  if (IsPlainPath(text)) {
+    const absl::Status owned = CheckRootOwned(text);
+    if (!owned.ok()) return faults.Add(kFlag, owned.message());
+  }
+  const absl::StatusOr<BlockSource> source = ReadBlockSource(text);
+  if (!source.ok()) {
+    faults.Add(kFlag,
+               absl::StrCat("'", name, "': ", source.status().message()));
+  }
+}
+
 void CheckPaths(const LauncherConfig& config, Faults& faults) {
   const auto binary = [&](const char* flag, const std::string& path) {
     if (!IsPlainPath(path)) {
@@ -150,6 +172,18 @@ void CheckPaths(const LauncherConfig& config, Faults& faults) {
       faults.Add("--pool", absl::StrCat(path, " is not a directory"));
     } else {
       faults.AddPath("--pool", path);
+    }
+  }
+  for (const auto& [name, text] : config.block_pools) {
+    CheckBlockPool(config, name, text, faults);
+  }
+  faults.AddIf(config.pools.size() + config.block_pools.size() > kMaxPools,
+               "--pool", absl::StrCat("pools are more than ", kMaxPools));
+  if (!config.block_pools.empty()) {
+    if (!IsPlainPath(config.dev_dir)) {
+      faults.Add("--dev-dir", "must be an absolute path without '..'");
+    } else {
+      faults.AddPath("--dev-dir", config.dev_dir);
     }
   }
   for (const auto& [flag, path] :
@@ -204,6 +238,7 @@ void SetDefaults(LauncherConfig& config) {
   };
   set(config.run_dir, absl::StrCat("/run/innkeeper/", config.instance));
   set(config.state_dir, absl::StrCat("/var/lib/innkeeper/", config.instance));
+  set(config.dev_dir, "/dev");
   set(config.cgroup_parent, absl::StrCat("innkeeper-", config.instance));
 }
 

@@ -24,6 +24,9 @@ struct LauncherConfig {
   std::string run_dir;
   std::string state_dir;
   std::map<std::string, std::string> pools;  // Name to directory.
+  // Name to what ReadBlockSource() takes.
+  std::map<std::string, std::string> block_pools;
+  std::string dev_dir;  // Where the nodes of block devices are.
   std::vector<std::string> qemus;
   std::string keeper;
   std::map<std::string, NetworkConfig> networks;  // By name.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
@@ -114,6 +115,50 @@ TEST_F(ConfigTest, AgentInAGroupOfRootOrAGuestIsRefused) {
   config_.agent_credentials.groups.clear();
   config_.agent_credentials.gid = config_.uid_base + 1;
   ExpectFault("--agent-user");
+}
+
+TEST_F(ConfigTest, BlockPoolsAreAGroupOrAListThatOnlyRootCanChange) {
+  const std::string list = dir_ + "/list";
+  std::ofstream(list) << "root dm-uuid=LVM-1\n";
+  config_.block_pools = {{"fast", "vg:fast"}, {"slow", list}};
+  EXPECT_THAT(CheckConfig(config_), IsOk());
+
+  chmod(list.c_str(), 0666);
+  ExpectFault("--block-pool");
+  chmod(list.c_str(), 0644);
+  ASSERT_EQ(chown(list.c_str(), 65534, 65534), 0);
+  ExpectFault("--block-pool");
+  ASSERT_EQ(chown(list.c_str(), 0, 0), 0);
+  EXPECT_THAT(CheckConfig(config_), IsOk());
+  std::ofstream(list) << "root /dev/sda\n";
+  ExpectFault("--block-pool");
+  for (const std::string text :
+       {"vg:", "/dev/mapper/../sda", "sda", "", "/no/such/list"}) {
+    config_.block_pools = {{"fast", text}};
+    ExpectFault("--block-pool");
+  }
+}
+
+TEST_F(ConfigTest, PoolHasOneKindAndAName) {
+  config_.block_pools = {{"disks", "vg:fast"}};
+  ExpectFault("--block-pool");
+  config_.block_pools = {{"Fast", "vg:fast"}};
+  ExpectFault("--block-pool");
+  config_.block_pools.clear();
+  for (int i = 0; i < 257; ++i) {
+    config_.block_pools[absl::StrCat("p", i)] = "vg:fast";
+  }
+  ExpectFault("--pool");
+}
+
+TEST_F(ConfigTest, NodesOfDevicesAreRootsAlone) {
+  config_.block_pools = {{"fast", "vg:fast"}};
+  config_.dev_dir = dir_ + "/pool";
+  EXPECT_THAT(CheckConfig(config_), IsOk());
+  chmod(config_.dev_dir.c_str(), 0777);
+  ExpectFault("--dev-dir");
+  config_.dev_dir = "dev";
+  ExpectFault("--dev-dir");
 }
 
 TEST_F(ConfigTest, RelativeAndUpwardPathsAreRefused) {

@@ -123,7 +123,14 @@ absl::StatusOr<std::unique_ptr<GuestLauncher>> GuestLauncher::Create(
     RETURN_IF_ERROR(MakeOwnedDirectory(directory.path, directory.uid,
                                        directory.gid, directory.mode));
   }
-  ASSIGN_OR_RETURN(ImagePools pools, ImagePools::Open(config.pools));
+  std::map<std::string, BlockPool> block_pools;
+  for (const auto& [name, text] : config.block_pools) {
+    ASSIGN_OR_RETURN(BlockSource source, ReadBlockSource(text));
+    block_pools.emplace(name,
+                        BlockPool(std::move(source), "/sys", config.dev_dir));
+  }
+  ASSIGN_OR_RETURN(ImagePools pools,
+                   ImagePools::Open(config.pools, std::move(block_pools)));
   auto launcher = absl::WrapUnique(new GuestLauncher(config, std::move(pools)));
   ASSIGN_OR_RETURN(
       launcher->state_lock_,
@@ -216,7 +223,7 @@ absl::StatusOr<Launched> GuestLauncher::Launch(const LaunchPlan& plan) {
 
 absl::StatusOr<UniqueFd> GuestLauncher::OpenImage(
     absl::string_view pool, absl::string_view name) const {
-  return pools_.OpenImage(pool, name, /*writable=*/false);
+  return pools_.OpenImage(pool, name, ImageUse::kInspect);
 }
 
 absl::Status GuestLauncher::Kill(absl::string_view guest) {

@@ -56,7 +56,7 @@ class GuestLauncher {
   // Removes what belongs to no guest, before a regular exit.
   void Leave();
 
-  std::vector<std::string> PoolNames() const { return pools_.names(); }
+  const ImagePools& pools() const { return pools_; }
   std::vector<KnownNetwork> Networks() const;
 
  private:

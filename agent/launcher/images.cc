@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <map>
 #include <string>
@@ -55,8 +56,10 @@ absl::Status OpenFault(int error, absl::string_view pool,
 }  // namespace
 
 absl::StatusOr<ImagePools> ImagePools::Open(
-    const std::map<std::string, std::string>& pools) {
+    const std::map<std::string, std::string>& pools,
+    std::map<std::string, BlockPool> block_pools) {
   ImagePools opened;
+  opened.block_pools_ = std::move(block_pools);
   for (const auto& [name, path] : pools) {
     UniqueFd fd(open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     if (!fd.valid()) {
@@ -70,12 +73,14 @@ absl::StatusOr<ImagePools> ImagePools::Open(
 
 absl::StatusOr<UniqueFd> ImagePools::OpenImage(absl::string_view pool,
                                                absl::string_view name,
-                                               bool writable) const {
+                                               ImageUse use) const {
   if (!IsImageName(name)) {
     return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
                  "a volume's name is a relative path without '.' and '..', of "
                  "at most 255 bytes");
   }
+  const auto blocks = block_pools_.find(std::string(pool));
+  if (blocks != block_pools_.end()) return blocks->second.Open(pool, name, use);
   const auto directory = directories_.find(std::string(pool));
   if (directory == directories_.end()) {
     return Error(absl::StatusCode::kNotFound, reason::kPoolNotFound,
@@ -103,18 +108,41 @@ absl::StatusOr<UniqueFd> ImagePools::OpenImage(absl::string_view pool,
   }
   // The same inode, through the descriptor: there is no second look-up.
   // Without waiting: the file's owner may hold a lease on it for a minute.
-  UniqueFd fd(
-      open(absl::StrCat("/proc/self/fd/", found.get()).c_str(),
-           (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  UniqueFd fd(open(absl::StrCat("/proc/self/fd/", found.get()).c_str(),
+                   (use == ImageUse::kWrite ? O_RDWR : O_RDONLY) | O_CLOEXEC |
+                       O_NOCTTY | O_NONBLOCK));
   if (!fd.valid()) return OpenFault(errno, pool, name);
   if (fcntl(fd.get(), F_SETFL, 0) != 0) return OpenFault(errno, pool, name);
   return fd;
 }
 
-std::vector<std::string> ImagePools::names() const {
-  std::vector<std::string> names;
-  for (const auto& [name, unused] : directories_) names.push_back(name);
-  return names;
+bool ImagePools::IsBlockPool(absl::string_view pool) const {
+  return block_pools_.count(std::string(pool)) != 0;
+}
+
+std::vector<PoolInfo> ImagePools::pools() const {
+  std::map<std::string, bool> block;
+  for (const auto& [name, unused] : directories_) block[name] = false;
+  for (const auto& [name, unused] : block_pools_) block[name] = true;
+  std::vector<PoolInfo> pools;
+  for (const auto& [name, is_block] : block) pools.push_back({name, is_block});
+  return pools;
+}
+
+std::vector<PoolVolume> ImagePools::BlockVolumes(
+    absl::string_view after) const {
+  std::vector<PoolVolume> volumes;
+  for (const auto& [pool, blocks] : block_pools_) {
+    for (const BlockVolume& volume : blocks.List()) {
+      PoolVolume one = {pool, volume.name, volume.bytes};
+      if (VolumeKey(one) > after) volumes.push_back(std::move(one));
+    }
+  }
+  std::sort(volumes.begin(), volumes.end(),
+            [](const PoolVolume& a, const PoolVolume& b) {
+              return VolumeKey(a) < VolumeKey(b);
+            });
+  return volumes;
 }
 
 }  // namespace innkeeper

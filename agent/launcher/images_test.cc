@@ -6,8 +6,10 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -20,8 +22,8 @@
 namespace innkeeper {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::SizeIs;
 
 class ImagesTest : public testing::Test {
  protected:
@@ -42,7 +44,8 @@ class ImagesTest : public testing::Test {
   }
   absl::StatusOr<UniqueFd> Open(const std::string& name,
                                 bool writable = false) {
-    return pools_.OpenImage("main", name, writable);
+    return pools_.OpenImage("main", name,
+                            writable ? ImageUse::kWrite : ImageUse::kRead);
   }
   static std::string Content(const absl::StatusOr<UniqueFd>& fd) {
     if (!fd.ok()) return fd.status().ToString();
@@ -101,7 +104,7 @@ TEST_F(ImagesTest, WhatIsNotThereIsNamed) {
                                    "pool 'main' has no volume 'no'"));
   EXPECT_THAT(Open("no"), HasReason(reason::kVolumeNotFound));
   EXPECT_THAT(Open("root/deeper"), HasReason(reason::kVolumeNotFound));
-  EXPECT_THAT(pools_.OpenImage("other", "root", false),
+  EXPECT_THAT(pools_.OpenImage("other", "root", ImageUse::kInspect),
               HasReason(reason::kPoolNotFound));
   EXPECT_FALSE(ImagePools::Open({{"x", In("no")}}).ok());
   EXPECT_FALSE(ImagePools::Open({{"x", In("pool/root")}}).ok());
@@ -148,8 +151,25 @@ TEST_F(ImagesTest, PoolIsTheDirectoryThatWasOpenedWhateverItsPathBecomes) {
   EXPECT_EQ(Content(Open("root")), "image");
 }
 
-TEST_F(ImagesTest, PoolsAreNamed) {
-  EXPECT_THAT(pools_.names(), ElementsAre("main"));
+TEST_F(ImagesTest, PoolsAreNamedWithTheirKinds) {
+  BlockSource source;
+  source.volumes["root"] = {DeviceSelector::Kind::kWwid, "naa.1"};
+  std::map<std::string, BlockPool> blocks;
+  blocks.emplace("disks", BlockPool(source, In("sys"), In("dev")));
+  const absl::StatusOr<ImagePools> pools =
+      ImagePools::Open({{"main", In("pool")}}, std::move(blocks));
+  ASSERT_THAT(pools, IsOk());
+
+  const std::vector<PoolInfo> infos = pools->pools();
+  ASSERT_THAT(infos, SizeIs(2));
+  EXPECT_EQ(infos[0].name, "disks");
+  EXPECT_TRUE(infos[0].block);
+  EXPECT_EQ(infos[1].name, "main");
+  EXPECT_FALSE(infos[1].block);
+  EXPECT_TRUE(pools->IsBlockPool("disks"));
+  EXPECT_FALSE(pools->IsBlockPool("main"));
+  EXPECT_THAT(pools->OpenImage("disks", "root", ImageUse::kRead),
+              HasReason(reason::kVolumeNotFound));
 }
 
 }  // namespace

@@ -46,10 +46,12 @@ const LaunchStepInfo& InfoOf(LaunchStep step) {
 }
 
 // How large any file of `plan`'s QEMU has reason to get. The limit is one for
-// all of a process's files: the largest counts.
-int64_t MaxFileBytes(const LaunchPlan& plan) {
+// all of a process's files: the largest counts. Block devices have their size
+// and are not subject to it.
+int64_t MaxFileBytes(const LaunchPlan& plan, const ImagePools& pools) {
   int64_t most = kLeastFileBytes;
   for (const PlannedImage& image : plan.images) {
+    if (pools.IsBlockPool(image.pool)) continue;
     most = std::max(most, image.max_bytes);
   }
   for (const PlannedOverlay& overlay : plan.overlays) {
@@ -164,10 +166,11 @@ absl::Status LaunchAttempt::Check() {
         .With("max_guests", absl::StrCat(limit));
   }
   const int64_t most = launcher_.config_.max_file_bytes;
-  if (MaxFileBytes(plan_) > most) {
+  const int64_t largest = MaxFileBytes(plan_, launcher_.pools_);
+  if (largest > most) {
     return Error(absl::StatusCode::kPermissionDenied, reason::kLauncherRefused,
                  absl::StrCat("a disk of guest '", plan_.guest,
-                              "' may get as large as ", MaxFileBytes(plan_),
+                              "' may get as large as ", largest,
                               " bytes, and this host permits ", most,
                               "; take a smaller one or raise the launcher's "
                               "flag --max-file-bytes"))
@@ -253,7 +256,9 @@ absl::StatusOr<UniqueFd> LaunchAttempt::OpenPlanned(const PlannedFd& fd) {
       return MakeRam(plan_.ram_bytes);
     case FdKind::kImage: {
       const PlannedImage& image = plan_.images[static_cast<size_t>(fd.index)];
-      return launcher_.pools_.OpenImage(image.pool, image.name, image.writable);
+      return launcher_.pools_.OpenImage(
+          image.pool, image.name,
+          image.writable ? ImageUse::kWrite : ImageUse::kRead);
     }
     case FdKind::kOverlay:
       return MakeOverlay(
@@ -297,7 +302,7 @@ absl::Status LaunchAttempt::Clone() {
   jail_.max_processes = plan_.limits.pids;
   jail_.status_channel = channel_.child.get();
   jail_.argv = plan_.argv;
-  jail_.max_file_bytes = MaxFileBytes(plan_);
+  jail_.max_file_bytes = MaxFileBytes(plan_, launcher_.pools_);
   jail_.qemu.uid = jail_.qemu.gid = entry_.unix_uid;
   jail_.keeper.uid = jail_.keeper.gid = UidPool::KeeperUid(entry_.unix_uid);
   ASSIGN_OR_RETURN(const UniqueFd cgroup,

@@ -49,6 +49,12 @@ ABSL_FLAG(std::string, state_dir, "",
 ABSL_FLAG(std::vector<std::string>, pool, {},
           "NAME=DIRECTORY: a directory whose images guests may have. May be "
           "given several times.");
+ABSL_FLAG(std::vector<std::string>, block_pool, {},
+          "NAME=vg:GROUP or NAME=FILE: block devices that guests may have: the "
+          "logical volumes of an LVM volume group, or those that FILE lists. "
+          "May be given several times.");
+ABSL_FLAG(std::string, dev_dir, "",
+          "Where the nodes of block devices are (default /dev).");
 ABSL_FLAG(std::vector<std::string>, qemu, {},
           "A QEMU that guests may run; may be given several times (default "
           "/usr/bin/qemu-system-x86_64).");
@@ -86,8 +92,10 @@ namespace {
 class Arguments {
  public:
   Arguments(int argc, char** argv) {
-    std::map<std::string, std::string> joined = {
-        {"--network=", ""}, {"--pool=", ""}, {"--qemu=", ""}};
+    std::map<std::string, std::string> joined = {{"--block-pool=", ""},
+                                                 {"--network=", ""},
+                                                 {"--pool=", ""},
+                                                 {"--qemu=", ""}};
     bool own = true;
     const std::vector<std::string> given =
         SpellFlags(std::vector<std::string>(argv, argv + argc));
@@ -126,6 +134,20 @@ class Arguments {
   std::vector<char*> pointers_;
 };
 
+// "NAME=TEXT" each.
+absl::Status AddPools(absl::string_view flag,
+                      const std::vector<std::string>& given,
+                      std::map<std::string, std::string>& pools) {
+  for (const std::string& pool : given) {
+    const std::pair<std::string, std::string> parts =
+        absl::StrSplit(pool, absl::MaxSplits('=', 1));
+    if (pools.insert(parts).second) continue;
+    return Error(absl::StatusCode::kInvalidArgument, reason::kConfigInvalid,
+                 absl::StrCat(flag, ": '", parts.first, "' is given twice"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<LauncherConfig> ReadFlags(std::vector<char*> rest) {
   LauncherConfig config;
   config.instance = absl::GetFlag(FLAGS_instance);
@@ -135,14 +157,10 @@ absl::StatusOr<LauncherConfig> ReadFlags(std::vector<char*> rest) {
   ASSIGN_OR_RETURN(config.agent_credentials, ResolveUser(config.agent_user));
   config.run_dir = absl::GetFlag(FLAGS_run_dir);
   config.state_dir = absl::GetFlag(FLAGS_state_dir);
-  for (const std::string& pool : absl::GetFlag(FLAGS_pool)) {
-    const std::pair<std::string, std::string> parts =
-        absl::StrSplit(pool, absl::MaxSplits('=', 1));
-    if (!config.pools.insert(parts).second) {
-      return Error(absl::StatusCode::kInvalidArgument, reason::kConfigInvalid,
-                   absl::StrCat("--pool: '", parts.first, "' is given twice"));
-    }
-  }
+  RETURN_IF_ERROR(AddPools("--pool", absl::GetFlag(FLAGS_pool), config.pools));
+  RETURN_IF_ERROR(AddPools("--block-pool", absl::GetFlag(FLAGS_block_pool),
+                           config.block_pools));
+  config.dev_dir = absl::GetFlag(FLAGS_dev_dir);
   config.qemus = absl::GetFlag(FLAGS_qemu);
   if (config.qemus.empty()) config.qemus = {"/usr/bin/qemu-system-x86_64"};
   config.keeper = absl::GetFlag(FLAGS_keeper);

@@ -155,8 +155,9 @@ Answer LauncherServer::Handle(const Message& message) {
   switch (static_cast<RequestType>(message.type)) {
     case RequestType::kHello:
       if (!message.payload.empty()) break;
-      answer.body = EncodeHelloReply({config_.instance, config_.run_dir,
-                                      guests_.PoolNames(), guests_.Networks()});
+      answer.body =
+          EncodeHelloReply({config_.instance, config_.run_dir,
+                            guests_.pools().pools(), guests_.Networks()});
       return answer;
     case RequestType::kLaunch:
       return HandleLaunch(message.payload);
@@ -174,6 +175,12 @@ Answer LauncherServer::Handle(const Message& message) {
       const auto after = DecodeGuestRequest(message.payload);
       if (!after.ok()) return Failed(after);
       answer.body = EncodeListReply(guests_.List(*after));
+      return answer;
+    }
+    case RequestType::kListVolumes: {
+      const auto after = DecodeGuestRequest(message.payload);
+      if (!after.ok()) return Failed(after);
+      answer.body = EncodeVolumesReply(guests_.pools().BlockVolumes(*after));
       return answer;
     }
     case RequestType::kInspect: {

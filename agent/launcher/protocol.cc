@@ -275,7 +275,7 @@ std::string EncodeHelloReply(const HelloReply& reply) {
   WireWriter out;
   out.String(reply.instance);
   out.String(reply.run_dir);
-  WriteTexts(reply.pools, out);
+  WritePools(reply.pools, out);
   out.U32(static_cast<uint32_t>(reply.networks.size()));
   for (const KnownNetwork& network : reply.networks) {
     out.String(network.name);
@@ -290,7 +290,7 @@ absl::StatusOr<HelloReply> DecodeHelloReply(absl::string_view body) {
   HelloReply reply;
   reply.instance = in.String(kMaxShortBytes);
   reply.run_dir = in.String(kMaxShortBytes);
-  reply.pools = ReadTexts(kMaxListed, in);
+  reply.pools = ReadPools(in);
   reply.networks.resize(in.Count(kMaxListed));
   for (KnownNetwork& network : reply.networks) {
     network.name = in.String(kMaxShortBytes);

@@ -19,6 +19,7 @@
 #include "absl/strings/string_view.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
+#include "agent/launcher/volume_list.h"
 
 namespace innkeeper {
 
@@ -40,6 +41,7 @@ enum class RequestType : uint32_t {
   kRelease = 5,
   kList = 6,
   kInspect = 7,
+  kListVolumes = 8,
 };
 
 struct Message {
@@ -63,7 +65,7 @@ struct KnownNetwork {
 struct HelloReply {
   std::string instance;
   std::string run_dir;
-  std::vector<std::string> pools;
+  std::vector<PoolInfo> pools;
   std::vector<KnownNetwork> networks = {};  // By name.
 };
 
@@ -110,7 +112,8 @@ absl::StatusOr<LaunchPlan> DecodePlan(absl::string_view payload);
 std::string EncodeImageRequest(const ImageRequest& request);
 absl::StatusOr<ImageRequest> DecodeImageRequest(absl::string_view payload);
 
-// Kill and Release: a guest; List: the id after which to begin, or "".
+// Kill and Release: a guest; List: the id after which to begin, or "";
+// ListVolumes: the same for the key of a volume.
 std::string EncodeGuestRequest(absl::string_view guest);
 absl::StatusOr<std::string> DecodeGuestRequest(absl::string_view payload);
 

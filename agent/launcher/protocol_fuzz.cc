@@ -36,6 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   absl::string_view body = payload;
   if (DecodeReply(body).ok()) {
     (void)DecodeHelloReply(body);
+    (void)DecodeVolumesReply(body);
     (void)DecodeLaunchReply(body);
     (void)DecodeListReply(body);
     (void)DecodeInspectReply(body);

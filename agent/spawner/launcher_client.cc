@@ -363,6 +363,36 @@ void LauncherClient::Hello(Completion<HelloReply> done) {
   });
 }
 
+void LauncherClient::ListVolumes(size_t limit,
+                                 Completion<std::vector<PoolVolume>> done) {
+  loop_->Post(
+      [connection = connection_, limit, done = std::move(done)]() mutable {
+        ListVolumesAfter(connection, "", limit, {}, std::move(done));
+      });
+}
+
+void LauncherClient::ListVolumesAfter(
+    std::shared_ptr<Connection> connection, std::string after, size_t limit,
+    std::vector<PoolVolume> known, Completion<std::vector<PoolVolume>> done) {
+  connection->Request(
+      RequestType::kListVolumes, EncodeGuestRequest(after),
+      [connection, limit, known = std::move(known), done = std::move(done)](
+          absl::StatusOr<Connection::Reply> reply) mutable {
+        if (!reply.ok()) return done(reply.status());
+        absl::StatusOr<VolumesReply> body = DecodeVolumesReply(reply->body);
+        if (!body.ok()) return done(body.status());
+        for (PoolVolume& volume : body->volumes) {
+          known.push_back(std::move(volume));
+        }
+        if (!body->more || body->volumes.empty() || known.size() >= limit) {
+          return done(std::move(known));
+        }
+        std::string last = VolumeKey(known.back());
+        ListVolumesAfter(connection, std::move(last), limit, std::move(known),
+                         std::move(done));
+      });
+}
+
 void LauncherClient::Inspect(int64_t pid, Completion<InspectReply> done) {
   loop_->Post([connection = connection_, pid,
                done = std::move(done)]() mutable {

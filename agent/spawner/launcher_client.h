@@ -2,6 +2,7 @@
 #ifndef INNKEEPER_AGENT_SPAWNER_LAUNCHER_CLIENT_H_
 #define INNKEEPER_AGENT_SPAWNER_LAUNCHER_CLIENT_H_
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -45,6 +46,9 @@ class LauncherClient : public Spawner {
 
   // Which instance this is, where its directories are, which pools it has.
   void Hello(Completion<HelloReply> done);
+  // The volumes of the block pools, sorted; at most `limit` of them, or
+  // somewhat more.
+  void ListVolumes(size_t limit, Completion<std::vector<PoolVolume>> done);
   // What the kernel says of any process. NOT_FOUND if there is none.
   void Inspect(int64_t pid, Completion<InspectReply> done);
 
@@ -55,6 +59,11 @@ class LauncherClient : public Spawner {
   static void ListAfter(std::shared_ptr<Connection> connection,
                         std::string after, std::vector<KnownGuest> known,
                         Completion<std::vector<KnownGuest>> done);
+
+  static void ListVolumesAfter(std::shared_ptr<Connection> connection,
+                               std::string after, size_t limit,
+                               std::vector<PoolVolume> known,
+                               Completion<std::vector<PoolVolume>> done);
 
   EventLoop* const loop_;
   // Lives on the loop; outlives this by what is still posted there.

@@ -227,10 +227,11 @@ class Builder {
 
   // A node for the bytes of descriptor `fd`. Locks are asked for by name: where
   // QEMU may choose, it may choose none.
-  void AddFile(absl::string_view node, int fd, bool read_only) {
+  void AddFile(absl::string_view node, int fd, bool read_only,
+               bool block_device = false) {
     const int set = ++sets_;
     Add("-add-fd", absl::StrCat("fd=", fd, ",set=", set));
-    AddJson("-blockdev", {{"driver", "file"},
+    AddJson("-blockdev", {{"driver", block_device ? "host_device" : "file"},
                           {"node-name", std::string(node)},
                           {"filename", absl::StrCat("/dev/fdset/", set)},
                           {"locking", "on"},
@@ -260,7 +261,7 @@ class Builder {
     const std::string base = ephemeral ? absl::StrCat(top, "-base") : top;
     AddFile(absl::StrCat(base, "-file"),
             AddImage(disk.volume, writable ? sizes_[index].max_file_bytes : 0),
-            !writable);
+            !writable, sizes_[index].block_device);
     AddFormat(base, disk.format, absl::StrCat(base, "-file"), !writable,
               nullptr);
     if (ephemeral) {

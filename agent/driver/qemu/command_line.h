@@ -30,6 +30,7 @@ struct QemuTarget {
 struct DiskSize {
   int64_t virtual_bytes = 0;   // As the guest sees it.
   int64_t max_file_bytes = 0;  // MaxFileBytes() of agent/image/file_bound.h.
+  bool block_device = false;   // Not a file.
 };
 
 // The parts of a LaunchPlan of the same names.

@@ -176,6 +176,26 @@ TEST(CommandLineTest, EveryFileIsLockedAndNoGraphIsLeftToTheImage) {
   EXPECT_EQ(images, 2);
 }
 
+TEST(CommandLineTest, BlockDevicesAreDevicesToQemuAndLockedToo) {
+  std::vector<DiskSize> sizes = Sizes();
+  sizes[0].block_device = true;
+  sizes[2].block_device = true;
+  const auto line = BuildCommandLine(Record(), Q35(), sizes);
+  ASSERT_THAT(line, IsOk());
+  std::vector<std::string> devices;
+  for (size_t i = 0; i + 1 < line->argv.size(); ++i) {
+    if (line->argv[i] != "-blockdev") continue;
+    const auto node = nlohmann::json::parse(line->argv[i + 1]);
+    if (node["driver"] != "host_device") continue;
+    devices.push_back(node["node-name"]);
+    EXPECT_EQ(node["locking"], "on");
+    EXPECT_EQ(node["auto-read-only"], false);
+    EXPECT_EQ(node["read-only"], true);
+  }
+  // Not the overlay over the first, which is a file.
+  EXPECT_THAT(devices, testing::ElementsAre("disk0-base-file", "disk2-file"));
+}
+
 TEST(CommandLineTest, NoStringOfAClientChangesTheShape) {
   const auto plain = BuildCommandLine(Record(), Q35(), Sizes());
   ASSERT_THAT(plain, IsOk());

@@ -1,5 +1,7 @@
 #include "agent/driver/qemu/launch_planner.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -21,6 +23,24 @@
 #include "base/unique_fd.h"
 
 namespace innkeeper {
+
+namespace {
+
+bool IsRegularFile(const UniqueFd& fd) {
+  struct stat info;
+  return fstat(fd.get(), &info) == 0 && S_ISREG(info.st_mode);
+}
+
+absl::Status NoKernel(const VolumeName& volume) {
+  const std::string name = volume.ToString();
+  return Error(absl::StatusCode::kFailedPrecondition, reason::kImageUnsupported,
+               absl::StrCat(name,
+                            " is a block device, and a kernel or initrd must "
+                            "be a file; put it into a pool of kind DIRECTORY"))
+      .With("volume", name);
+}
+
+}  // namespace
 
 std::string DescribeFd(const LaunchPlan& plan, const PlannedFd& fd) {
   switch (fd.kind) {
@@ -173,7 +193,13 @@ void LaunchPlanner::OpenNext(const std::shared_ptr<Work>& work) {
           if (volume.disk != nullptr) work->sizes.emplace_back();
           return OpenNext(work);
         }
-        if (volume.disk == nullptr) return OpenNext(work);
+        if (volume.disk == nullptr) {
+          // QEMU opens these anew, as its own user.
+          if (!IsRegularFile(*opened)) {
+            work->faults.push_back(NoKernel(volume.name));
+          }
+          return OpenNext(work);
+        }
         auto fd = std::make_shared<UniqueFd>(*std::move(opened));
         const absl::Status submitted =
             parts_.executor->Submit([this, work, volume, fd] {
@@ -185,7 +211,8 @@ void LaunchPlanner::OpenNext(const std::shared_ptr<Work>& work) {
                 if (info.ok()) {
                   work->sizes.back() = {
                       info->virtual_bytes,
-                      std::min(MaxFileBytes(*info), kMaxImageBytes)};
+                      std::min(MaxFileBytes(*info), kMaxImageBytes),
+                      info->block_device};
                 } else {
                   work->faults.push_back(info.status());
                 }

@@ -276,6 +276,13 @@ absl::StatusOr<InspectReply> LauncherHarness::Inspect(int64_t pid) {
   });
 }
 
+absl::StatusOr<std::vector<PoolVolume>> LauncherHarness::ListVolumes() {
+  return Await<std::vector<PoolVolume>>(
+      [&](Completion<std::vector<PoolVolume>> done) {
+        client_->ListVolumes(1000, std::move(done));
+      });
+}
+
 LaunchPlan LauncherHarness::FakePlan(
     const std::string& guest, const std::vector<std::string>& arguments) const {
   LaunchPlan plan;

@@ -62,6 +62,7 @@ class LauncherHarness {
   absl::StatusOr<UniqueFd> OpenImage(const std::string& pool,
                                      const std::string& name);
   absl::StatusOr<InspectReply> Inspect(int64_t pid);
+  absl::StatusOr<std::vector<PoolVolume>> ListVolumes();
 
   // A plan with console, two monitors and RAM for a QEMU without a guest.
   LaunchPlan QemuPlan(const std::string& guest) const;
