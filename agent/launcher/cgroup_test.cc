@@ -53,8 +53,9 @@ TEST(CgroupTest, HostWithoutLimitsIsRefused) {
 TEST(CgroupTest, VersionOneAloneKillsByFreezing) {
   CgroupLayout layout =
       ParseCgroupMounts(ReadFile("/proc/self/mountinfo", 1 << 22).value_or(""));
-  ASSERT_EQ(layout.v1.count("freezer"), 1u)
-      << "this test needs a host with version 1 hierarchies";
+  if (layout.v1.count("freezer") == 0) {
+    GTEST_SKIP() << "this host has no version 1 hierarchies to try it with";
+  }
   layout.unified.clear();
   Cgroups cgroups(layout, absl::StrCat("innkeeper-v1-", getpid()));
   ASSERT_THAT(cgroups.Prepare(), IsOk());

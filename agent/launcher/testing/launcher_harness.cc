@@ -39,7 +39,14 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
+// 20 s, or as many times that as INNKEEPER_TEST_SLOWNESS says: on a machine
+// without KVM everything takes longer.
+absl::Duration Patience() {
+  const char* const text = getenv("INNKEEPER_TEST_SLOWNESS");
+  int slowness = 1;
+  if (text != nullptr && !absl::SimpleAtoi(text, &slowness)) abort();
+  return slowness * absl::Seconds(20);
+}
 constexpr uint32_t kTestUidCount = 1000;
 
 std::vector<std::string> NamesIn(const std::string& directory) {
@@ -63,7 +70,7 @@ absl::StatusOr<T> Await(const std::function<void(Completion<T>)>& call) {
     state->result = std::move(result);
     state->answered.Notify();
   });
-  if (!state->answered.WaitForNotificationWithTimeout(kPatience)) {
+  if (!state->answered.WaitForNotificationWithTimeout(Patience())) {
     return absl::DeadlineExceededError("the test's patience is over");
   }
   return std::move(state->result);
@@ -82,7 +89,7 @@ absl::Status AwaitStatus(const std::function<void(StatusCompletion)>& call) {
 }  // namespace
 
 bool Eventually(const std::function<bool()>& condition) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = absl::Now() + Patience();
   while (!condition()) {
     if (absl::Now() > deadline) return false;
     absl::SleepFor(absl::Milliseconds(5));
@@ -173,7 +180,7 @@ absl::Status LauncherHarness::Start(const std::vector<std::string>& environment,
 absl::Status LauncherHarness::Connect() {
   pollfd waiting = {listener_.get(), POLLIN, 0};
   if (poll(&waiting, 1,
-           static_cast<int>(absl::ToInt64Milliseconds(kPatience))) != 1) {
+           static_cast<int>(absl::ToInt64Milliseconds(Patience()))) != 1) {
     return absl::DeadlineExceededError("no agent was started");
   }
   relay_.reset(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));

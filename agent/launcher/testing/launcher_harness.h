@@ -102,7 +102,8 @@ class LauncherHarness {
   std::unique_ptr<LauncherClient> client_;
 };
 
-// Polls `condition` for at most 20 s; whether it came true.
+// Polls `condition` for at most 20 s; whether it came true. This and every
+// other wait of a test takes INNKEEPER_TEST_SLOWNESS times as long, if set.
 bool Eventually(const std::function<bool()>& condition);
 
 }  // namespace innkeeper
