@@ -25,7 +25,7 @@ namespace innkeeper {
 
 // Changes with every change of the messages below: agent and launcher come from
 // one package, so another version is refused, not understood.
-inline constexpr uint32_t kProtocolMagic = 0x33304b49;  // "IK03"
+inline constexpr uint32_t kProtocolMagic = 0x34304b49;  // "IK04"
 inline constexpr size_t kMaxMessageBytes = size_t{64} * 1024;
 inline constexpr size_t kMessageHeaderBytes = 20;
 inline constexpr uint32_t kReplyBit = 0x80000000;
