@@ -1,5 +1,6 @@
 // Looks at real guests from outside: what confines them must be visible in
 // /proc and in the control groups, whatever the launcher believes.
+#include <fcntl.h>
 #include <linux/keyctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -355,8 +356,15 @@ TEST_F(IsolationTest, SecondStartOnAWritableImageIsRefusedByItsLock) {
   };
   const auto first = harness_.Launch(plan_for("first"));
   ASSERT_THAT(first, IsOk());
-  ASSERT_TRUE(
-      Eventually([&] { return StatusField(first->pid, "Seccomp") == "2"; }));
+  // It opens its disks after all else: without waiting for the lock itself, the
+  // second might have it first.
+  const UniqueFd disk(
+      open((harness_.pool_dir() + "/disk.img").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(Eventually([&] {
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    return fcntl(disk.get(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  }));
 
   const auto second = harness_.Launch(plan_for("second"));
 
