@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "agent/guest/disk_spec.h"
 #include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
 #include "base/error.h"
@@ -20,8 +21,6 @@ namespace innkeeper {
 namespace {
 
 constexpr int64_t kMebibyte = int64_t{1} << 20;
-// What virtio-blk can tell the guest.
-constexpr size_t kMaxSerial = 20;
 constexpr size_t kMaxLabelKey = 63;
 constexpr size_t kMaxLabelValue = 128;
 constexpr size_t kMaxMachineType = 32;
@@ -84,9 +83,7 @@ class Faults {
 void CheckVolume(const VolumeName& name, absl::string_view field,
                  Faults& faults) {
   if (!IsPoolOrVolumeId(name.pool) || !IsPoolOrVolumeId(name.volume)) {
-    faults.Add(field,
-               "must be pools/{pool}/volumes/{volume}, both of letters, "
-               "digits, '_', '.' and '-', beginning with a letter or digit");
+    faults.Add(field, kVolumeNameRule);
   }
 }
 
@@ -115,38 +112,6 @@ void CheckMachine(const GuestSpec& spec, Faults& faults) {
                absl::StrCat("must be a multiple of 1 MiB from ",
                             kMinMemoryBytes, " (16 MiB) to ", kMaxMemoryBytes,
                             " (1 TiB), not ", spec.memory_bytes));
-  }
-}
-
-void CheckDisk(const GuestSpec& spec, size_t index, Faults& faults) {
-  const DiskSpec& disk = spec.disks[index];
-  const std::string field = absl::StrCat("disks[", index, "]");
-  CheckVolume(disk.volume, absl::StrCat(field, ".volume"), faults);
-  if (disk.format != DiskFormat::kRaw && disk.format != DiskFormat::kQcow2) {
-    faults.Add(absl::StrCat(field, ".format"), "must be raw or qcow2");
-  }
-  if (disk.mode != DiskMode::kReadOnly && disk.mode != DiskMode::kReadWrite &&
-      disk.mode != DiskMode::kEphemeral) {
-    faults.Add(absl::StrCat(field, ".mode"),
-               "must be read_only, read_write or ephemeral");
-  }
-  // The characters of a volume's id: safe in any guest's device names.
-  if (!disk.serial.empty() &&
-      (disk.serial.size() > kMaxSerial || !IsPoolOrVolumeId(disk.serial))) {
-    faults.Add(absl::StrCat(field, ".serial"),
-               "must be at most 20 letters, digits, '_', '.' and '-', "
-               "beginning with a letter or digit");
-  }
-  for (size_t other = 0; other < index; ++other) {
-    if (!(spec.disks[other].volume == disk.volume)) continue;
-    if (disk.mode == DiskMode::kReadWrite ||
-        spec.disks[other].mode == DiskMode::kReadWrite) {
-      faults.Add(absl::StrCat(field, ".volume"),
-                 absl::StrCat("is also disks[", other,
-                              "].volume; a volume that is read_write for one "
-                              "disk cannot be used by another"));
-      break;
-    }
   }
 }
 
@@ -203,11 +168,9 @@ std::vector<FieldViolation> FindFaults(const GuestSpec& spec,
                                        absl::string_view prefix) {
   Faults faults(prefix);
   CheckMachine(spec, faults);
-  if (spec.disks.size() > kMaxDisks) {
-    faults.Add("disks", absl::StrCat("must be at most ", kMaxDisks, ", not ",
-                                     spec.disks.size()));
-  } else {
-    for (size_t i = 0; i < spec.disks.size(); ++i) CheckDisk(spec, i, faults);
+  for (const FieldViolation& fault :
+       FindDiskFaults(spec.disks, spec.machine == Machine::kQ35)) {
+    faults.Add(fault.field, fault.description);
   }
   FindNetworkFaults(spec.networks, spec.machine == Machine::kQ35,
                     [&](absl::string_view field, absl::string_view what) {
@@ -251,22 +214,6 @@ absl::string_view ToString(Accel accel) {
       break;
   }
   return "auto";
-}
-
-absl::string_view ToString(DiskFormat format) {
-  return format == DiskFormat::kQcow2 ? "qcow2" : "raw";
-}
-
-absl::string_view ToString(DiskMode mode) {
-  switch (mode) {
-    case DiskMode::kReadOnly:
-      return "read_only";
-    case DiskMode::kEphemeral:
-      return "ephemeral";
-    case DiskMode::kReadWrite:
-      break;
-  }
-  return "read_write";
 }
 
 }  // namespace innkeeper

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "agent/guest/disk_spec.h"
 #include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
 #include "base/error.h"
@@ -19,27 +20,6 @@ namespace innkeeper {
 // The values are stored on disk: never renumbered.
 enum class Machine : uint8_t { kQ35 = 1, kMicrovm = 2 };
 enum class Accel : uint8_t { kAuto = 1, kKvm = 2, kTcg = 3 };
-enum class DiskFormat : uint8_t { kRaw = 1, kQcow2 = 2 };
-enum class DiskMode : uint8_t {
-  kReadOnly = 1,
-  kReadWrite = 2,
-  // Writes go to an overlay that is gone when the guest stops.
-  kEphemeral = 3,
-};
-
-struct DiskSpec {
-  VolumeName volume;
-  // Fixed here and never probed: a raw disk stays raw whatever it contains.
-  DiskFormat format = DiskFormat::kRaw;
-  DiskMode mode = DiskMode::kReadWrite;
-  // What the guest reads as the disk's serial number. Empty: none.
-  std::string serial;
-
-  friend bool operator==(const DiskSpec& a, const DiskSpec& b) {
-    return a.volume == b.volume && a.format == b.format && a.mode == b.mode &&
-           a.serial == b.serial;
-  }
-};
 
 // A value. Only one that ValidateGuestSpec accepts may be launched or stored.
 struct GuestSpec {
@@ -65,7 +45,6 @@ struct GuestSpec {
 inline constexpr int32_t kMaxVcpus = 64;
 inline constexpr int64_t kMinMemoryBytes = int64_t{16} << 20;
 inline constexpr int64_t kMaxMemoryBytes = int64_t{1} << 40;
-inline constexpr size_t kMaxDisks = 8;
 inline constexpr size_t kMaxKernelCommandLine = 2000;
 inline constexpr size_t kMaxLabels = 32;
 
@@ -77,11 +56,9 @@ std::vector<FieldViolation> FindFaults(const GuestSpec& spec,
 // FindFaults as one status: OK, or INVALID_ARGUMENT with all of them.
 absl::Status ValidateGuestSpec(const GuestSpec& spec, absl::string_view prefix);
 
-// "q35", "kvm", "raw", "read_only": the words of messages and logs.
+// "q35", "kvm": the words of messages and logs.
 absl::string_view ToString(Machine machine);
 absl::string_view ToString(Accel accel);
-absl::string_view ToString(DiskFormat format);
-absl::string_view ToString(DiskMode mode);
 
 }  // namespace innkeeper
 

@@ -26,6 +26,11 @@ struct VolumeName {
 // [A-Za-z0-9][A-Za-z0-9_.-]{0,62}
 bool IsPoolOrVolumeId(absl::string_view text);
 
+// What to say of a volume's name in which one of the two is not that.
+inline constexpr absl::string_view kVolumeNameRule =
+    "must be pools/{pool}/volumes/{volume}, both of letters, digits, '_', '.' "
+    "and '-', beginning with a letter or digit";
+
 // INVALID_ARGUMENT, naming `field`, if `name` is not a volume's name.
 absl::StatusOr<VolumeName> ParseVolumeName(absl::string_view name,
                                            absl::string_view field);

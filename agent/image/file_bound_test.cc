@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "agent/guest/guest_spec.h"
+#include "agent/guest/disk_spec.h"
 #include "agent/image/header_parser.h"
 #include "base/testing/status_matchers.h"
 #include "base/unique_fd.h"
@@ -100,7 +100,8 @@ Grown Grow(const std::string& options) {
   MakeImage(path, options);
   {
     const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    const auto info = ReadImageInfo(fd.get(), DiskFormat::kQcow2, "grown");
+    const auto info =
+        ReadImageInfo(fd.get(), DiskFormat::kQcow2, nullptr, "grown");
     EXPECT_THAT(info, IsOk());
     if (info.ok()) grown.bound = MaxFileBytes(*info);
   }

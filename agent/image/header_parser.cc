@@ -10,9 +10,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "agent/guest/guest_spec.h"
+#include "agent/guest/disk_spec.h"
 #include "base/error.h"
 #include "base/reason.h"
 
@@ -30,6 +32,8 @@ constexpr int32_t kMaxClusterBits = 21;
 constexpr uint64_t kMaxL1Entries = (uint64_t{32} << 20) / 8;
 constexpr uint64_t kMaxRefcountTableBytes = uint64_t{8} << 20;
 constexpr uint32_t kMaxSnapshots = 65536;
+// The least that one takes in their table.
+constexpr uint64_t kSnapshotBytes = 40;
 
 // Incompatible features.
 constexpr uint64_t kDirty = 1;
@@ -39,6 +43,9 @@ constexpr uint64_t kCompressionType = 8;
 constexpr uint64_t kExtendedL2 = 16;
 constexpr uint64_t kKnownFeatures =
     kDirty | kCorrupt | kDataFile | kCompressionType | kExtendedL2;
+
+// Zlib and zstd are 0 and 1.
+constexpr uint64_t kLastCompression = 1;
 
 // Header extensions.
 constexpr uint32_t kEnd = 0;
@@ -86,10 +93,6 @@ bool TableFits(uint64_t offset, uint64_t bytes, uint64_t cluster,
 
 // What would lead outside of the file, or cannot be read right; empty: nothing.
 absl::string_view FindForbidden(const Fields& fields, int32_t version) {
-  if (fields.U64(8) != 0 || fields.U32(16) != 0) {
-    return "it has a backing file; flatten it with qemu-img convert, or use "
-           "its base as an ephemeral disk";
-  }
   if (fields.U32(32) != 0) {
     return "it is encrypted; convert it to an image that is not";
   }
@@ -102,31 +105,49 @@ absl::string_view FindForbidden(const Fields& fields, int32_t version) {
   if ((features & kDataFile) != 0) {
     return "its data lie in another file; convert it with qemu-img convert";
   }
+  // QEMU takes the byte into account wherever the header has room for it.
+  if (fields.U32(100) > kVersion3Bytes &&
+      fields.Number(kVersion3Bytes, 1) > kLastCompression) {
+    return "it is compressed in a way that is not known here; convert it with "
+           "qemu-img convert";
+  }
   if ((features & kCorrupt) != 0) {
     return "it is marked corrupt; repair it with qemu-img check -r all";
   }
   return "";
 }
 
+// What a header says of the file beneath.
+struct BackingClaim {
+  std::string file;  // Empty: nothing.
+  std::string format;
+  // Where the header's extensions end at the latest, and whether the file goes
+  // on there with what may be more of them.
+  size_t extensions_end = 0;
+  bool cut = false;
+};
+
+// The same of the header's extensions, from `offset` on. What they say of the
+// backing file's format goes to `claim`.
 absl::string_view FindForbiddenExtension(absl::string_view bytes, size_t offset,
-                                         uint64_t cluster) {
+                                         BackingClaim* claim) {
+  constexpr absl::string_view kMalformed =
+      "its header's extensions are malformed";
   const Fields fields(bytes);
-  const size_t limit =
-      bytes.size() < cluster ? bytes.size() : static_cast<size_t>(cluster);
+  const size_t limit = claim->extensions_end;
   while (true) {
     if (offset > limit || limit - offset < 8) {
       // Without room for one more the list ends, as QEMU has it.
-      return "";
+      return claim->cut ? kMalformed : "";
     }
     const uint32_t type = fields.U32(offset);
     const uint32_t length = fields.U32(offset + 4);
     offset += 8;
     if (type == kEnd) return "";
-    if (length > limit - offset) {
-      return "its header's extensions are malformed";
-    }
+    if (length > limit - offset) return kMalformed;
     if (type == kBackingFormat) {
-      return "it names a backing format; flatten it with qemu-img convert";
+      if (!claim->format.empty() || length == 0) return kMalformed;
+      claim->format = std::string(bytes.substr(offset, length));
     }
     if (type == kExternalDataFile) {
       return "its data lie in another file; convert it with qemu-img convert";
@@ -137,6 +158,86 @@ absl::string_view FindForbiddenExtension(absl::string_view bytes, size_t offset,
     // At most 7 more than `limit`, which the check above ends.
     offset += (size_t{length} + 7) / 8 * 8;
   }
+}
+
+// Text of an image, for a message: short, and nothing that a terminal heeds.
+std::string Quoted(absl::string_view text) {
+  constexpr size_t kShown = 80;
+  return absl::StrCat("'", absl::CHexEscape(text.substr(0, kShown)),
+                      text.size() > kShown ? "...'" : "'");
+}
+
+// As QEMU reads it: the name's bytes lie in the header's cluster, and the
+// extensions end where they begin. Names that it would take and no tool writes
+// so (in the header's own fields, beyond what is read here) are malformed.
+absl::string_view ReadBackingName(absl::string_view bytes, int64_t file_bytes,
+                                  size_t header_bytes, size_t cluster,
+                                  BackingClaim* claim) {
+  constexpr uint32_t kMaxName = 1023;
+  const Fields fields(bytes);
+  const uint64_t offset = fields.U64(8);
+  const uint32_t length = fields.U32(16);
+  const size_t end = bytes.size() < cluster ? bytes.size() : cluster;
+  claim->extensions_end = end;
+  claim->cut = end < cluster && static_cast<int64_t>(end) < file_bytes;
+  if (offset == 0 && length == 0) return "";
+  if (length == 0 || length > kMaxName || offset < header_bytes ||
+      offset > end || length > end - offset) {
+    return "its header is malformed where it names a backing file";
+  }
+  claim->file = std::string(bytes.substr(static_cast<size_t>(offset), length));
+  claim->extensions_end = static_cast<size_t>(offset);
+  claim->cut = false;
+  return "";
+}
+
+// A colon before the first slash makes QEMU read a protocol, or options.
+bool IsPlainPath(absl::string_view text) {
+  for (const char c : text) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) return false;
+  }
+  const size_t mark = text.find_first_of(":/");
+  return mark == absl::string_view::npos || text[mark] == '/';
+}
+
+// Why what the header says and what the spec has beneath the image do not
+// agree; empty: they do.
+std::string FindBackingFault(const BackingClaim& claim,
+                             const LayerSpec* beneath) {
+  if (claim.file.empty()) {
+    if (beneath != nullptr) {
+      return absl::StrCat("it has no backing file, and the disk has ",
+                          beneath->volume.ToString(),
+                          " beneath it; leave that out of `backing`");
+    }
+    return claim.format.empty() ? ""
+                                : "it names a backing format and no backing "
+                                  "file; rewrite it with qemu-img convert";
+  }
+  if (!IsPlainPath(claim.file)) {
+    return absl::StrCat("it has the backing file ", Quoted(claim.file),
+                        ", which is more than the path of a file; flatten it "
+                        "with qemu-img convert");
+  }
+  if (beneath == nullptr) {
+    return absl::StrCat("it has the backing file ", Quoted(claim.file),
+                        "; name the volume in the disk's `backing`, or "
+                        "flatten the image with qemu-img convert");
+  }
+  const absl::string_view file = claim.file;
+  if (file.substr(file.rfind('/') + 1) != beneath->volume.volume) {
+    return absl::StrCat("it has the backing file ", Quoted(claim.file),
+                        ", and the disk has ", beneath->volume.ToString(),
+                        " beneath it; name the volume that was meant, or set "
+                        "the image's with qemu-img rebase -u");
+  }
+  if (!claim.format.empty() && claim.format != ToString(beneath->format)) {
+    return absl::StrCat("its backing file is of format ", Quoted(claim.format),
+                        ", and the disk says ", ToString(beneath->format),
+                        " of ", beneath->volume.ToString(),
+                        "; correct the format in `backing`");
+  }
+  return "";
 }
 
 absl::string_view FindBadTable(const Fields& fields, int32_t version,
@@ -160,9 +261,10 @@ absl::string_view FindBadTable(const Fields& fields, int32_t version,
   if (version == 3 && fields.U32(96) > 6) {
     return "its reference counts are too wide";
   }
-  if (fields.U32(60) > kMaxSnapshots ||
-      (fields.U32(60) > 0 &&
-       !TableFits(fields.U64(64), 0, cluster, file_bytes))) {
+  const uint64_t snapshots = fields.U32(60);
+  if (snapshots > kMaxSnapshots ||
+      (snapshots > 0 && !TableFits(fields.U64(64), snapshots * kSnapshotBytes,
+                                   cluster, file_bytes))) {
     return "its snapshots do not fit its file";
   }
   return "";
@@ -187,6 +289,7 @@ absl::StatusOr<std::string> ReadStart(int fd, absl::string_view name) {
 
 absl::StatusOr<ImageInfo> ParseQcow2Header(absl::string_view bytes,
                                            int64_t file_bytes,
+                                           const LayerSpec* beneath,
                                            absl::string_view name) {
   const Fields fields(bytes);
   if (bytes.substr(0, kMagic.size()) != kMagic ||
@@ -218,8 +321,14 @@ absl::StatusOr<ImageInfo> ParseQcow2Header(absl::string_view bytes,
   if (header_bytes > cluster) return Refused(name, "its header is malformed");
   absl::string_view fault = FindForbidden(fields, info.version);
   if (!fault.empty()) return Refused(name, fault);
-  fault = FindForbiddenExtension(bytes, header_bytes, cluster);
+  BackingClaim claim;
+  fault = ReadBackingName(bytes, file_bytes, header_bytes,
+                          static_cast<size_t>(cluster), &claim);
   if (!fault.empty()) return Refused(name, fault);
+  fault = FindForbiddenExtension(bytes, header_bytes, &claim);
+  if (!fault.empty()) return Refused(name, fault);
+  const std::string backing_fault = FindBackingFault(claim, beneath);
+  if (!backing_fault.empty()) return Refused(name, backing_fault);
   const uint64_t size = fields.U64(24);
   if (size == 0 || size > static_cast<uint64_t>(kMaxVirtualBytes)) {
     return Refused(name, absl::StrCat("its size of ", size,
@@ -236,6 +345,7 @@ absl::StatusOr<ImageInfo> ParseQcow2Header(absl::string_view bytes,
 }
 
 absl::StatusOr<ImageInfo> ReadImageInfo(int fd, DiskFormat format,
+                                        const LayerSpec* beneath,
                                         absl::string_view name) {
   struct stat status = {};
   if (fstat(fd, &status) != 0) {
@@ -250,9 +360,13 @@ absl::StatusOr<ImageInfo> ReadImageInfo(int fd, DiskFormat format,
   if (format == DiskFormat::kQcow2) {
     const absl::StatusOr<std::string> bytes = ReadStart(fd, name);
     if (!bytes.ok()) return bytes.status();
-    absl::StatusOr<ImageInfo> info = ParseQcow2Header(*bytes, file_bytes, name);
+    absl::StatusOr<ImageInfo> info =
+        ParseQcow2Header(*bytes, file_bytes, beneath, name);
     if (info.ok()) info->block_device = S_ISBLK(status.st_mode);
     return info;
+  }
+  if (beneath != nullptr) {
+    return Refused(name, "a raw image has nothing beneath it; empty `backing`");
   }
   if (file_bytes == 0 || file_bytes % kSector != 0 ||
       file_bytes > kMaxVirtualBytes) {

@@ -1,8 +1,9 @@
 // Reads what an image says of itself. Input: untrusted.
 //
 // The format is the spec's word and never probed: bytes that look like another
-// format change nothing. Nothing that a header names is ever opened: an image
-// that refers to another file is refused.
+// format change nothing. Nothing that a header names is ever opened: what lies
+// beneath an image is the spec's word too, and a header that says otherwise is
+// refused.
 #ifndef INNKEEPER_AGENT_IMAGE_HEADER_PARSER_H_
 #define INNKEEPER_AGENT_IMAGE_HEADER_PARSER_H_
 
@@ -10,7 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "agent/guest/guest_spec.h"
+#include "agent/guest/disk_spec.h"
 
 namespace innkeeper {
 
@@ -35,20 +36,26 @@ inline constexpr int64_t kMaxVirtualBytes = int64_t{16} << 40;
 
 // Reads the image in `fd`, a regular file or block device open for reading, as
 // `format`; at most 64 KiB of it, from the start, by pread(2). Blocks on the
-// disk. `name` is for messages: "pools/p/volumes/v".
+// disk. `beneath` is what the spec has under it; null: nothing. `name` is for
+// messages: "pools/p/volumes/v".
 //
 // FAILED_PRECONDITION (IMAGE_UNSUPPORTED), with the reason and the way out: not
-// a qcow2 image though `format` says so; it has a backing file, an external
-// data file, encryption, a feature that is not known, or is marked corrupt; its
-// sizes are absurd or its tables lie outside of the file; a raw image that is
-// empty or no multiple of 512 bytes. UNAVAILABLE (SYSTEM_ERROR): it cannot be
-// read.
+// a qcow2 image though `format` says so; it names a backing file and `beneath`
+// is null, or the other way round; that name is more than a plain path (a
+// protocol, json:), or its last element is not `beneath`'s volume, or a backing
+// format that it names is not `beneath`'s; it has an external data file,
+// encryption, a feature that is not known, or is marked corrupt; its sizes are
+// absurd or its tables lie outside of the file; a raw image that is empty or no
+// multiple of 512 bytes, or has anything beneath it. UNAVAILABLE
+// (SYSTEM_ERROR): it cannot be read.
 absl::StatusOr<ImageInfo> ReadImageInfo(int fd, DiskFormat format,
+                                        const LayerSpec* beneath,
                                         absl::string_view name);
 
 // The same for the first bytes of a qcow2 file that is `file_bytes` long.
 absl::StatusOr<ImageInfo> ParseQcow2Header(absl::string_view bytes,
                                            int64_t file_bytes,
+                                           const LayerSpec* beneath,
                                            absl::string_view name);
 
 }  // namespace innkeeper

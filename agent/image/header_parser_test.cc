@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "agent/guest/disk_spec.h"
 #include "base/file.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
@@ -25,9 +26,16 @@
 namespace innkeeper {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr int64_t kMebibyte = 1 << 20;
+
+void Put(std::string& bytes, size_t offset, uint64_t value, size_t size) {
+  for (size_t i = 0; i < size; ++i) {
+    bytes[offset + i] = static_cast<char>(value >> 8 * (size - 1 - i));
+  }
+}
 
 class HeaderParserTest : public testing::Test {
  protected:
@@ -56,9 +64,10 @@ class HeaderParserTest : public testing::Test {
     ASSERT_EQ(status, 0);
   }
 
-  absl::StatusOr<ImageInfo> Read(const std::string& path, DiskFormat format) {
+  absl::StatusOr<ImageInfo> Read(const std::string& path, DiskFormat format,
+                                 const LayerSpec* beneath = nullptr) {
     const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    return ReadImageInfo(fd.get(), format, "pools/p/volumes/v");
+    return ReadImageInfo(fd.get(), format, beneath, "pools/p/volumes/v");
   }
 
   // The bytes of a valid image of version 3.
@@ -67,19 +76,34 @@ class HeaderParserTest : public testing::Test {
     return *ReadFile(Path("good"), 4 << 20);
   }
 
-  absl::StatusOr<ImageInfo> Parse(const std::string& bytes) {
+  absl::StatusOr<ImageInfo> Parse(const std::string& bytes,
+                                  const LayerSpec* beneath = nullptr) {
     return ParseQcow2Header(bytes.substr(0, 65536),
-                            static_cast<int64_t>(bytes.size()), "v");
+                            static_cast<int64_t>(bytes.size()), beneath, "v");
+  }
+
+  // An image whose header names `file`, and no format unless it is given.
+  std::string ImageOver(const std::string& file,
+                        const std::string& format = "") {
+    std::string bytes = GoodImage();
+    std::string extensions;
+    if (!format.empty()) {
+      extensions = std::string(8, '\0');
+      Put(extensions, 0, 0xe2792aca, 4);
+      Put(extensions, 4, format.size(), 4);
+      extensions += format;
+      extensions.resize((extensions.size() + 7) / 8 * 8, '\0');
+    }
+    extensions.resize(extensions.size() + 8, '\0');
+    bytes.replace(112, extensions.size(), extensions);
+    Put(bytes, 8, 112 + extensions.size(), 8);
+    Put(bytes, 16, file.size(), 4);
+    bytes.replace(112 + extensions.size(), file.size(), file);
+    return bytes;
   }
 
   std::string directory_;
 };
-
-void Put(std::string& bytes, size_t offset, uint64_t value, size_t size) {
-  for (size_t i = 0; i < size; ++i) {
-    bytes[offset + i] = static_cast<char>(value >> 8 * (size - 1 - i));
-  }
-}
 
 TEST_F(HeaderParserTest, ImagesOfQemuImgAreRead) {
   QemuImg({"create", "-f", "qcow2", Path("v3"), "64M"});
@@ -131,14 +155,123 @@ TEST_F(HeaderParserTest, WhatIsNotQcow2IsRefusedAsSuch) {
   }
 }
 
-TEST_F(HeaderParserTest, ABackingFileIsRefused) {
+TEST_F(HeaderParserTest, ABackingFileThatWasNotDeclaredIsRefused) {
   QemuImg({"create", "-f", "raw", Path("base"), "1M"});
   QemuImg({"create", "-f", "qcow2", "-b", Path("base"), "-F", "raw",
            Path("overlay")});
 
-  EXPECT_THAT(Read(Path("overlay"), DiskFormat::kQcow2),
+  const auto info = Read(Path("overlay"), DiskFormat::kQcow2);
+
+  EXPECT_THAT(info, StatusIs(absl::StatusCode::kFailedPrecondition,
+                             AllOf(HasSubstr("backing file '/"),
+                                   HasSubstr("`backing`"))));
+  EXPECT_THAT(info, HasReason(reason::kImageUnsupported));
+}
+
+TEST_F(HeaderParserTest, ABackingFileIsTakenAsDeclaredByItsLastElement) {
+  QemuImg({"create", "-f", "qcow2", Path("base"), "1M"});
+  QemuImg({"create", "-f", "qcow2", "-b", Path("base"), "-F", "qcow2",
+           Path("overlay"), "2M"});
+  QemuImg({"create", "-f", "qcow2", "-o", "compat=0.10", "-b", Path("base"),
+           "-F", "qcow2", Path("old")});
+  const LayerSpec base = {{"elsewhere", "base"}, DiskFormat::kQcow2};
+
+  const auto info = Read(Path("overlay"), DiskFormat::kQcow2, &base);
+
+  ASSERT_THAT(info, IsOk());
+  EXPECT_EQ(info->virtual_bytes, 2 * kMebibyte);
+  EXPECT_THAT(Read(Path("old"), DiskFormat::kQcow2, &base), IsOk());
+}
+
+TEST_F(HeaderParserTest, ALayerThatTheHeaderDoesNotNameIsRefused) {
+  const LayerSpec base = {{"p", "base"}, DiskFormat::kRaw};
+
+  EXPECT_THAT(Parse(GoodImage(), &base),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("backing file")));
+                       HasSubstr("leave that out of `backing`")));
+  ASSERT_THAT(WriteFileAtomically(Path("x"), std::string(512, 'x'), 0600),
+              IsOk());
+  EXPECT_THAT(Read(Path("x"), DiskFormat::kRaw, &base),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("nothing beneath")));
+}
+
+TEST_F(HeaderParserTest, OnlyAPlainPathToTheDeclaredNameAgrees) {
+  struct Case {
+    std::string file;
+    const char* message;  // Null: it agrees.
+  };
+  const Case cases[] = {
+      {"base", nullptr},
+      {"./base", nullptr},
+      {"../../other/base", nullptr},
+      {"/var/lib/images/base", nullptr},
+      {"/odd:dir/base", nullptr},
+      {"base2", "name the volume that was meant"},
+      {"Base", "name the volume that was meant"},
+      {"base/", "name the volume that was meant"},
+      {"base/.", "name the volume that was meant"},
+      {"/etc/shadow", "name the volume that was meant"},
+      {"json:{\"driver\":\"file\",\"filename\":\"/base\"}", "more than"},
+      {"json:/base", "more than"},
+      {"nbd://host/base", "more than"},
+      {"nbd:unix:/run/x/base", "more than"},
+      {"file:base", "more than"},
+      {"fat:rw:/base", "more than"},
+      {"https://host/base", "more than"},
+      {"blkdebug::base", "more than"},
+      {":/base", "more than"},
+      {std::string("/etc/shadow\0/base", 17), "more than"},
+      {"x\n/base", "more than"},
+      {"\x1b[2J/base", "more than"},
+      {std::string(1019, 'd') + "/base", "malformed"},
+  };
+  const LayerSpec base = {{"p", "base"}, DiskFormat::kRaw};
+  for (const Case& c : cases) {
+    const auto info = Parse(ImageOver(c.file), &base);
+    if (c.message == nullptr) {
+      EXPECT_THAT(info, IsOk()) << c.file;
+    } else {
+      EXPECT_THAT(info, StatusIs(absl::StatusCode::kFailedPrecondition,
+                                 HasSubstr(c.message)))
+          << c.file;
+    }
+  }
+}
+
+TEST_F(HeaderParserTest, ABackingFormatAgreesWithTheDeclaredOne) {
+  const LayerSpec raw = {{"p", "base"}, DiskFormat::kRaw};
+  const LayerSpec qcow2 = {{"p", "base"}, DiskFormat::kQcow2};
+
+  EXPECT_THAT(Parse(ImageOver("base", "raw"), &raw), IsOk());
+  EXPECT_THAT(Parse(ImageOver("base", "qcow2"), &qcow2), IsOk());
+  EXPECT_THAT(Parse(ImageOver("base", "qcow2"), &raw),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("correct the format in `backing`")));
+  for (const char* format : {"raw ", "RAW", "vmdk", "nbd", "host_device"}) {
+    EXPECT_FALSE(Parse(ImageOver("base", format), &raw).ok()) << format;
+  }
+}
+
+TEST_F(HeaderParserTest, WhatIsSaidOfAFileIsShownWithoutControlCharacters) {
+  const auto info = Parse(ImageOver("\x1b]0;x" + std::string(500, 'y')));
+
+  EXPECT_THAT(info, StatusIs(absl::StatusCode::kFailedPrecondition,
+                             HasSubstr("\\x1b]0;x")));
+  EXPECT_LT(info.status().message().size(), size_t{300});
+}
+
+TEST_F(HeaderParserTest, ExtensionsBeyondWhatIsReadAreRefused) {
+  QemuImg(
+      {"create", "-f", "qcow2", "-o", "cluster_size=2M", Path("wide"), "64M"});
+  std::string bytes = *ReadFile(Path("wide"), 16 << 20);
+  ASSERT_THAT(Parse(bytes), IsOk());
+  // One of no meaning up to what is read, and whatever there is after it.
+  Put(bytes, 112, 0x12345678, 4);
+  Put(bytes, 116, 65536 - 120, 4);
+
+  EXPECT_THAT(Parse(bytes), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                     HasSubstr("extensions are malformed")));
 }
 
 TEST_F(HeaderParserTest, AnExternalDataFileIsRefused) {
@@ -171,6 +304,26 @@ TEST_F(HeaderParserTest, EachHostileFieldIsRefused) {
       {"version is 4", [](std::string& b) { Put(b, 4, 4, 4); }},
       {"version is 1", [](std::string& b) { Put(b, 4, 1, 4); }},
       {"backing file", [](std::string& b) { Put(b, 8, 512, 8); }},
+      {"backing file",
+       [](std::string& b) {
+         Put(b, 8, 104, 8);
+         Put(b, 16, 10, 4);
+       }},
+      {"backing file",
+       [](std::string& b) {
+         Put(b, 8, 65530, 8);
+         Put(b, 16, 10, 4);
+       }},
+      {"backing file",
+       [](std::string& b) {
+         Put(b, 8, ~uint64_t{0}, 8);
+         Put(b, 16, 10, 4);
+       }},
+      {"backing file",
+       [](std::string& b) {
+         Put(b, 8, 512, 8);
+         Put(b, 16, 1024, 4);
+       }},
       {"backing file", [](std::string& b) { Put(b, 16, 10, 4); }},
       {"2^8", [](std::string& b) { Put(b, 20, 8, 4); }},
       {"2^22", [](std::string& b) { Put(b, 20, 22, 4); }},
@@ -190,6 +343,12 @@ TEST_F(HeaderParserTest, EachHostileFieldIsRefused) {
       {"reference", [](std::string& b) { Put(b, 56, 0, 4); }},
       {"too wide", [](std::string& b) { Put(b, 96, 7, 4); }},
       {"snapshots", [](std::string& b) { Put(b, 60, 1000000, 4); }},
+      {"snapshots",
+       [](std::string& b) {
+         Put(b, 60, 65536, 4);
+         Put(b, 64, 65536, 8);
+       }},
+      {"not known", [](std::string& b) { Put(b, 104, 2, 1); }},
       {"not known", [](std::string& b) { Put(b, 72, 32, 8); }},
       {"not known", [](std::string& b) { Put(b, 72, uint64_t{1} << 63, 8); }},
       {"another file", [](std::string& b) { Put(b, 72, 4, 8); }},
@@ -203,6 +362,11 @@ TEST_F(HeaderParserTest, EachHostileFieldIsRefused) {
          Put(b, 116, 0xffffffff, 4);
        }},
       {"backing format", [](std::string& b) { Put(b, 112, 0xe2792aca, 4); }},
+      {"extensions",
+       [](std::string& b) {
+         Put(b, 112, 0xe2792aca, 4);
+         Put(b, 116, 0, 4);
+       }},
       {"another file", [](std::string& b) { Put(b, 112, 0x44415441, 4); }},
       {"encrypted", [](std::string& b) { Put(b, 112, 0x0537be77, 4); }},
   };

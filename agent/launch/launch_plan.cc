@@ -67,8 +67,12 @@ absl::Status CheckArguments(const LaunchPlan& plan) {
     return Refuse("argv",
                   absl::StrCat("is longer than ", kMaxArgumentBytes, " bytes"));
   }
+  for (const PlannedImage& image : plan.images) {
+    bytes += image.pool.size() + image.name.size();
+  }
   if (bytes + plan.manifest.size() > kMaxPlanTextBytes) {
-    return Refuse("argv", absl::StrCat("and manifest are together longer than ",
+    return Refuse("argv", absl::StrCat("and manifest and the names of images "
+                                       "are together longer than ",
                                        kMaxPlanTextBytes, " bytes"));
   }
   return absl::OkStatus();

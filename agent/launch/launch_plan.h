@@ -84,18 +84,19 @@ struct LaunchPlan {
 };
 
 // The bounds that ValidatePlan() holds a plan to.
-inline constexpr size_t kMaxArguments = 256;
+inline constexpr size_t kMaxArguments = 512;
 inline constexpr size_t kMaxArgumentBytes = size_t{32} * 1024;
 inline constexpr size_t kMaxManifestBytes = size_t{32} * 1024;
-// Arguments and manifest together, so that a plan fits into one message.
+// Arguments, manifest and the names of images together, so that a plan fits
+// into one message.
 inline constexpr size_t kMaxPlanTextBytes = size_t{56} * 1024;
-inline constexpr size_t kMaxImages = 16;
+inline constexpr size_t kMaxImages = 32;
 inline constexpr size_t kMaxOverlays = 16;
 inline constexpr size_t kMaxTaps = 8;
 inline constexpr int kMaxTapQueues = 8;
 inline constexpr int kMaxQueuesOfGuest = 16;
 inline constexpr size_t kMaxTapAddresses = 8;
-inline constexpr size_t kMaxPlannedFds = 48;
+inline constexpr size_t kMaxPlannedFds = 61;
 inline constexpr int kFirstFdNumber = 3;
 inline constexpr int kLastFdNumber = 63;
 inline constexpr size_t kMaxImageNameBytes = 255;

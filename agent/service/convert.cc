@@ -44,6 +44,11 @@ v1::Guest::State ToState(GuestState state) {
   return v1::Guest::STATE_UNSPECIFIED;
 }
 
+v1::GuestSpec::Disk::Format ToFormat(DiskFormat format) {
+  return format == DiskFormat::kRaw ? v1::GuestSpec::Disk::RAW
+                                    : v1::GuestSpec::Disk::QCOW2;
+}
+
 v1::GuestSpec ToSpec(const GuestSpec& spec) {
   v1::GuestSpec message;
   message.set_machine(spec.machine == Machine::kMicrovm ? v1::GuestSpec::MICROVM
@@ -55,9 +60,7 @@ v1::GuestSpec ToSpec(const GuestSpec& spec) {
   for (const DiskSpec& disk : spec.disks) {
     v1::GuestSpec::Disk* added = message.add_disks();
     added->set_volume(disk.volume.ToString());
-    added->set_format(disk.format == DiskFormat::kRaw
-                          ? v1::GuestSpec::Disk::RAW
-                          : v1::GuestSpec::Disk::QCOW2);
+    added->set_format(ToFormat(disk.format));
     switch (disk.mode) {
       case DiskMode::kReadOnly:
         added->set_mode(v1::GuestSpec::Disk::READ_ONLY);
@@ -68,6 +71,14 @@ v1::GuestSpec ToSpec(const GuestSpec& spec) {
       case DiskMode::kEphemeral:
         added->set_mode(v1::GuestSpec::Disk::EPHEMERAL);
         break;
+    }
+    for (const LayerSpec& layer : disk.backing) {
+      v1::GuestSpec::Disk::Layer* beneath = added->add_backing();
+      beneath->set_volume(layer.volume.ToString());
+      beneath->set_format(ToFormat(layer.format));
+    }
+    if (disk.device == DiskDevice::kCdrom) {
+      added->set_device(v1::GuestSpec::Disk::CDROM);
     }
   }
   for (const NetworkSpec& network : spec.networks) {
@@ -94,22 +105,27 @@ void ParseVolume(const std::string& name, const std::string& field,
   for (const FieldViolation& fault : details.fields) faults->push_back(fault);
 }
 
+DiskFormat ParseFormat(v1::GuestSpec::Disk::Format format,
+                       const std::string& field,
+                       std::vector<FieldViolation>* faults) {
+  switch (format) {
+    case v1::GuestSpec::Disk::RAW:
+      return DiskFormat::kRaw;
+    case v1::GuestSpec::Disk::QCOW2:
+      return DiskFormat::kQcow2;
+    default:
+      faults->push_back({field, "must be RAW or QCOW2; it is never guessed"});
+      return DiskFormat::kQcow2;
+  }
+}
+
 DiskSpec ParseDisk(const v1::GuestSpec::Disk& disk, const std::string& field,
                    std::vector<FieldViolation>* faults) {
   DiskSpec spec;
   ParseVolume(disk.volume(), absl::StrCat(field, ".volume"), &spec.volume,
               faults);
-  switch (disk.format()) {
-    case v1::GuestSpec::Disk::RAW:
-      spec.format = DiskFormat::kRaw;
-      break;
-    case v1::GuestSpec::Disk::QCOW2:
-      spec.format = DiskFormat::kQcow2;
-      break;
-    default:
-      faults->push_back({absl::StrCat(field, ".format"),
-                         "must be RAW or QCOW2; it is never guessed"});
-  }
+  spec.format =
+      ParseFormat(disk.format(), absl::StrCat(field, ".format"), faults);
   switch (disk.mode()) {
     case v1::GuestSpec::Disk::READ_ONLY:
       spec.mode = DiskMode::kReadOnly;
@@ -123,6 +139,25 @@ DiskSpec ParseDisk(const v1::GuestSpec::Disk& disk, const std::string& field,
     default:
       faults->push_back({absl::StrCat(field, ".mode"),
                          "must be READ_ONLY, READ_WRITE or EPHEMERAL"});
+  }
+  for (int i = 0; i < disk.backing_size(); ++i) {
+    const std::string part = absl::StrCat(field, ".backing[", i, "]");
+    LayerSpec& layer = spec.backing.emplace_back();
+    ParseVolume(disk.backing(i).volume(), absl::StrCat(part, ".volume"),
+                &layer.volume, faults);
+    layer.format = ParseFormat(disk.backing(i).format(),
+                               absl::StrCat(part, ".format"), faults);
+  }
+  switch (disk.device()) {
+    case v1::GuestSpec::Disk::DEVICE_UNSPECIFIED:
+    case v1::GuestSpec::Disk::DISK:
+      break;
+    case v1::GuestSpec::Disk::CDROM:
+      spec.device = DiskDevice::kCdrom;
+      break;
+    default:
+      faults->push_back(
+          {absl::StrCat(field, ".device"), "must be DISK or CDROM"});
   }
   return spec;
 }
@@ -146,16 +181,6 @@ void RefuseWhatIsNotHere(const v1::GuestSpec& message,
   }
   if (!message.context().empty()) refuse("context", "empty");
   if (message.has_context_parts()) refuse("context_parts", "empty");
-  for (int i = 0; i < message.disks_size(); ++i) {
-    const v1::GuestSpec::Disk& disk = message.disks(i);
-    if (disk.backing_size() > 0) {
-      refuse(absl::StrCat("disks[", i, "].backing"), "empty");
-    }
-    if (disk.device() != v1::GuestSpec::Disk::DEVICE_UNSPECIFIED &&
-        disk.device() != v1::GuestSpec::Disk::DISK) {
-      refuse(absl::StrCat("disks[", i, "].device"), "DISK");
-    }
-  }
 }
 
 }  // namespace

@@ -96,14 +96,49 @@ TEST(ConvertTest, WhatNoAgentCanDoYetIsRefusedByName) {
   spec.set_tpm(v1::GuestSpec::TPM2);
   spec.set_context("contexts/build");
   spec.mutable_context_parts()->set_nice(5);
-  spec.mutable_disks(0)->add_backing()->set_volume("pools/main/volumes/base");
-  spec.mutable_disks(1)->set_device(v1::GuestSpec::Disk::CDROM);
 
   EXPECT_THAT(FaultsOf(request),
-              UnorderedElementsAre(
-                  "guest.spec.firmware", "guest.spec.tpm", "guest.spec.context",
-                  "guest.spec.context_parts", "guest.spec.disks[0].backing",
-                  "guest.spec.disks[1].device"));
+              UnorderedElementsAre("guest.spec.firmware", "guest.spec.tpm",
+                                   "guest.spec.context",
+                                   "guest.spec.context_parts"));
+}
+
+TEST(ConvertTest, LayersAndDevicesSurviveTheWayThereAndBack) {
+  v1::LaunchGuestRequest request = GoodLaunch();
+  v1::GuestSpec& spec = *request.mutable_guest()->mutable_spec();
+  spec.set_machine(v1::GuestSpec::Q35);
+  v1::GuestSpec::Disk::Layer& mid = *spec.mutable_disks(0)->add_backing();
+  mid.set_volume("pools/main/volumes/mid");
+  mid.set_format(v1::GuestSpec::Disk::QCOW2);
+  v1::GuestSpec::Disk::Layer& base = *spec.mutable_disks(0)->add_backing();
+  base.set_volume("pools/other/volumes/base");
+  base.set_format(v1::GuestSpec::Disk::RAW);
+  spec.mutable_disks(1)->set_device(v1::GuestSpec::Disk::CDROM);
+
+  const absl::StatusOr<GuestRecord> record = ParseLaunch(request, kUid, "");
+
+  ASSERT_THAT(record, IsOk());
+  ASSERT_EQ(record->spec.disks[0].backing.size(), size_t{2});
+  EXPECT_EQ(record->spec.disks[1].device, DiskDevice::kCdrom);
+  const v1::GuestSpec shown = ToGuest(*record, "", false, "").spec();
+  EXPECT_TRUE(MessageDifferencer::Equals(shown, spec)) << shown.DebugString();
+}
+
+TEST(ConvertTest, EveryFaultOfALayerIsNamedOnce) {
+  v1::LaunchGuestRequest request = GoodLaunch();
+  v1::GuestSpec& spec = *request.mutable_guest()->mutable_spec();
+  spec.mutable_disks(0)->add_backing()->set_volume("/etc/shadow");
+  spec.mutable_disks(0)->add_backing()->set_volume("pools/p/volumes/v");
+  spec.mutable_disks(0)->mutable_backing(1)->set_format(
+      static_cast<v1::GuestSpec::Disk::Format>(9));
+  spec.mutable_disks(1)->set_device(
+      static_cast<v1::GuestSpec::Disk::Device>(9));
+
+  EXPECT_THAT(FaultsOf(request),
+              UnorderedElementsAre("guest.spec.disks[0].backing[0].volume",
+                                   "guest.spec.disks[0].backing[0].format",
+                                   "guest.spec.disks[0].backing[1].format",
+                                   "guest.spec.disks[1].device"));
 }
 
 TEST(ConvertTest, WhatIsLeftOutGetsItsDefault) {

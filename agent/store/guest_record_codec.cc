@@ -29,8 +29,9 @@ namespace {
 
 namespace storage = ::innkeeper::agent::storage::v1;
 
-// Raised when an older version must not read what this one writes.
-constexpr int32_t kFormat = 1;
+// Raised when an older version must not read what this one writes. 2: what lies
+// beneath a disk, and what the guest sees of it.
+constexpr int32_t kFormat = 2;
 // Magic, then the first bytes of the SHA-256 of what follows.
 constexpr absl::string_view kMagic = "INK1";
 constexpr size_t kSumBytes = 12;
@@ -110,6 +111,15 @@ void PutSpec(const GuestSpec& spec, storage::StoredSpec* out) {
     stored->set_format(ToNumber(disk.format));
     stored->set_mode(ToNumber(disk.mode));
     stored->set_serial(disk.serial);
+    for (const LayerSpec& layer : disk.backing) {
+      storage::StoredLayer* const beneath = stored->add_backing();
+      PutVolume(layer.volume, beneath->mutable_volume());
+      beneath->set_format(ToNumber(layer.format));
+    }
+    // Left out where it was before there were others, for the digest's sake.
+    if (disk.device != DiskDevice::kDisk) {
+      stored->set_device(ToNumber(disk.device));
+    }
   }
   if (spec.kernel.has_value()) PutVolume(*spec.kernel, out->mutable_kernel());
   if (spec.initrd.has_value()) PutVolume(*spec.initrd, out->mutable_initrd());
@@ -142,6 +152,18 @@ absl::StatusOr<GuestSpec> GetSpec(const storage::StoredSpec& in) {
     }
     disk.volume = GetVolume(stored.volume());
     disk.serial = stored.serial();
+    for (const storage::StoredLayer& beneath : stored.backing()) {
+      LayerSpec layer;
+      if (!ToEnum(beneath.format(), DiskFormat::kQcow2, &layer.format)) {
+        return Damaged("a layer's format is not known");
+      }
+      layer.volume = GetVolume(beneath.volume());
+      disk.backing.push_back(layer);
+    }
+    if (stored.device() != 0 &&
+        !ToEnum(stored.device(), DiskDevice::kCdrom, &disk.device)) {
+      return Damaged("a disk's device is not known");
+    }
     spec.disks.push_back(disk);
   }
   if (in.has_kernel()) spec.kernel = GetVolume(in.kernel());

@@ -32,7 +32,18 @@ GuestRecord FullRecord() {
   record.spec.memory_bytes = int64_t{256} << 20;
   record.spec.disks = {
       {{"p", "root"}, DiskFormat::kQcow2, DiskMode::kEphemeral, "s1"},
-      {{"p", "data"}, DiskFormat::kRaw, DiskMode::kReadOnly, ""}};
+      {{"p", "data"}, DiskFormat::kRaw, DiskMode::kReadOnly, ""},
+      {{"p", "top"},
+       DiskFormat::kQcow2,
+       DiskMode::kReadWrite,
+       "",
+       {{{"p", "mid"}, DiskFormat::kQcow2}, {{"q", "base"}, DiskFormat::kRaw}}},
+      {{"p", "cd"},
+       DiskFormat::kRaw,
+       DiskMode::kReadOnly,
+       "",
+       {},
+       DiskDevice::kCdrom}};
   record.spec.networks = {
       {"lan", "", NicModel::kVirtio, 2, {"192.0.2.7", "2001:db8::7"}},
       {"wan", "52:54:00:12:34:56", NicModel::kE1000e, 1, {}}};
@@ -97,6 +108,11 @@ TEST(GuestRecordCodecTest, TheLargestValidRecordFitsIntoAManifest) {
          DiskFormat::kQcow2,
          DiskMode::kEphemeral,
          std::string(20, 's')});
+    for (size_t j = 1; j < kMaxDiskVolumes / kMaxDisks; ++j) {
+      record.spec.disks.back().backing.push_back(
+          {{std::string(63, 'p'), absl::StrCat(std::string(60, 'w'), i, j)},
+           DiskFormat::kQcow2});
+    }
   }
   record.state_reason = std::string(1 << 20, 'x');
   record.accel_reason = std::string(1 << 20, 'x');

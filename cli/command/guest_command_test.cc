@@ -290,6 +290,10 @@ TEST_F(GuestCommandTest, ShowTellsEverythingNeutralised) {
     disk->set_volume("pools/main/volumes/root");
     disk->set_format(v1::GuestSpec::Disk::RAW);
     disk->set_mode(v1::GuestSpec::Disk::READ_WRITE);
+    auto* layer = disk->add_backing();
+    layer->set_volume("pools/main/volumes/base");
+    layer->set_format(v1::GuestSpec::Disk::QCOW2);
+    disk->set_device(v1::GuestSpec::Disk::CDROM);
     guest->mutable_exit()->set_signal(9);
     guest->mutable_exit()->set_error_text("bad\r\n\x07");
     return grpc::Status::OK;
@@ -304,7 +308,8 @@ TEST_F(GuestCommandTest, ShowTellsEverythingNeutralised) {
             "Machine:     q35\n"
             "VCPUs:       2\n"
             "Memory:      1G\n"
-            "Disk:        pools/main/volumes/root RAW READ_WRITE\n"
+            "Disk:        pools/main/volumes/root RAW READ_WRITE CDROM, over "
+            "pools/main/volumes/base QCOW2\n"
             "Last exit:   signal 9\n"
             "Last words:  bad\\r\\n\\x07\n");
 }

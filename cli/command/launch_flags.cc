@@ -36,7 +36,25 @@ absl::Status Refusal(absl::string_view message) {
                message);
 }
 
+// Said to the service, which looks into nothing: a wrong name is refused.
+Disk::Format FormatOf(absl::string_view volume) {
+  return absl::EndsWith(volume, ".qcow2") ? Disk::QCOW2 : Disk::RAW;
+}
+
+// POOL/VOLUME[:raw|:qcow2]
+absl::Status AddLayer(absl::string_view text, Disk* disk) {
+  Disk::Layer* layer = disk->add_backing();
+  absl::string_view volume = text;
+  layer->set_format(FormatOf(volume));
+  if (absl::ConsumeSuffix(&volume, ":raw")) layer->set_format(Disk::RAW);
+  if (absl::ConsumeSuffix(&volume, ":qcow2")) layer->set_format(Disk::QCOW2);
+  ASSIGN_OR_RETURN(*layer->mutable_volume(), VolumeName(volume));
+  return absl::OkStatus();
+}
+
 absl::Status SetDiskOption(absl::string_view option, Disk* disk) {
+  absl::string_view layer = option;
+  if (absl::ConsumePrefix(&layer, "backing=")) return AddLayer(layer, disk);
   if (option == "format=raw") {
     disk->set_format(Disk::RAW);
   } else if (option == "format=qcow2") {
@@ -47,24 +65,32 @@ absl::Status SetDiskOption(absl::string_view option, Disk* disk) {
     disk->set_mode(Disk::READ_WRITE);
   } else if (option == "mode=ephemeral") {
     disk->set_mode(Disk::EPHEMERAL);
+  } else if (option == "device=disk") {
+    disk->set_device(Disk::DISK);
+  } else if (option == "device=cdrom") {
+    disk->set_device(Disk::CDROM);
   } else {
-    return Refusal(absl::StrCat("'", option,
-                                "' is not one of format=raw, format=qcow2, "
-                                "mode=ro, mode=rw, mode=ephemeral"));
+    return Refusal(absl::StrCat(
+        "'", option,
+        "' is not one of format=raw, format=qcow2, mode=ro, mode=rw, "
+        "mode=ephemeral, device=disk, device=cdrom, backing=POOL/VOLUME"));
   }
   return absl::OkStatus();
 }
 
-// POOL/VOLUME[,format=raw|qcow2][,mode=ro|rw|ephemeral]
+// POOL/VOLUME[,format=raw|qcow2][,mode=ro|rw|ephemeral][,device=disk|cdrom]
+// [,backing=POOL/VOLUME[:raw|:qcow2]]...
 absl::StatusOr<Disk> ParseDisk(absl::string_view text) {
   const std::vector<absl::string_view> parts = absl::StrSplit(text, ',');
   Disk disk;
   ASSIGN_OR_RETURN(*disk.mutable_volume(), VolumeName(parts[0]));
-  // Said to the service, which looks into nothing: a wrong name is refused.
-  disk.set_format(absl::EndsWith(parts[0], ".qcow2") ? Disk::QCOW2 : Disk::RAW);
-  disk.set_mode(Disk::READ_WRITE);
+  disk.set_format(FormatOf(parts[0]));
   for (size_t i = 1; i < parts.size(); ++i) {
     RETURN_IF_ERROR(SetDiskOption(parts[i], &disk));
+  }
+  if (disk.mode() == Disk::MODE_UNSPECIFIED) {
+    disk.set_mode(disk.device() == Disk::CDROM ? Disk::READ_ONLY
+                                               : Disk::READ_WRITE);
   }
   return disk;
 }
@@ -181,8 +207,10 @@ void AddLaunchFlags(CommandSet& commands, CLI::App* app, LaunchFlags* flags) {
       ->type_name("KIND");
   AddRepeated(app, "--disk", &flags->disks,
               "A disk, repeatable: format=raw|qcow2 (default by the name's "
-              "ending), mode=ro|rw|ephemeral (default rw)")
-      ->type_name("POOL/VOLUME[,format=..][,mode=..]");
+              "ending), mode=ro|rw|ephemeral (default rw), "
+              "device=disk|cdrom (a cdrom is ro), and for each image beneath "
+              "it, the next one first, backing=POOL/VOLUME[:raw|:qcow2]")
+      ->type_name("POOL/VOLUME[,format=..][,mode=..][,device=..][,backing=..]");
   AddRepeated(app, "--network", &flags->networks,
               "An interface on a network, repeatable: mac=ADDRESS, "
               "model=virtio|e1000e, queues=N, address=ADDRESS (repeatable; the "

@@ -84,6 +84,22 @@ INSTANTIATE_TEST_SUITE_P(
             "\"52:54:00:12:34:56\" model: E1000E queue_count: 2 addresses: "
             "\"192.0.2.7\" addresses: \"2001:db8::7\" } } } request_id: "
             "\"3f2504e0-4f89-41d3-9a0c-0305e82c3301\" }"},
+        Row{{"launch", "x", "--disk",
+             "main/top.qcow2,backing=main/mid:qcow2,backing=other/base",
+             "--disk", "main/cd.iso,device=cdrom", "--disk",
+             "main/a,backing=main/b.qcow2,backing=main/c.qcow2:raw,device=disk",
+             "--request-id", kId},
+            "LaunchGuestRequest { guest_id: \"x\" guest { spec { vcpu_count: 1 "
+            "memory_bytes: 536870912 disks { volume: "
+            "\"pools/main/volumes/top.qcow2\" format: QCOW2 mode: READ_WRITE "
+            "backing { volume: \"pools/main/volumes/mid\" format: QCOW2 } "
+            "backing { volume: \"pools/other/volumes/base\" format: RAW } } "
+            "disks { volume: \"pools/main/volumes/cd.iso\" format: RAW mode: "
+            "READ_ONLY device: CDROM } disks { volume: "
+            "\"pools/main/volumes/a\" format: RAW mode: READ_WRITE backing { "
+            "volume: \"pools/main/volumes/b.qcow2\" format: QCOW2 } backing { "
+            "volume: \"pools/main/volumes/c.qcow2\" format: RAW } device: DISK "
+            "} } } request_id: \"3f2504e0-4f89-41d3-9a0c-0305e82c3301\" }"},
         Row{{"launch", "x", "--append", "-dashes-", "--accel=kvm",
              "--request-id", kId},
             "LaunchGuestRequest { guest_id: \"x\" guest { spec { acceleration: "

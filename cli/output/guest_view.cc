@@ -25,9 +25,17 @@ std::string MachineText(const v1::Guest& guest) {
 }
 
 std::string DiskText(const v1::GuestSpec::Disk& disk) {
-  return absl::StrCat(disk.volume(), " ",
-                      v1::GuestSpec::Disk::Format_Name(disk.format()), " ",
-                      v1::GuestSpec::Disk::Mode_Name(disk.mode()));
+  std::string text = absl::StrCat(
+      disk.volume(), " ", v1::GuestSpec::Disk::Format_Name(disk.format()), " ",
+      v1::GuestSpec::Disk::Mode_Name(disk.mode()));
+  if (disk.device() == v1::GuestSpec::Disk::CDROM) {
+    absl::StrAppend(&text, " CDROM");
+  }
+  for (const v1::GuestSpec::Disk::Layer& layer : disk.backing()) {
+    absl::StrAppend(&text, ", over ", layer.volume(), " ",
+                    v1::GuestSpec::Disk::Format_Name(layer.format()));
+  }
+  return text;
 }
 
 std::string ExitText(const v1::Guest::Exit& exit) {

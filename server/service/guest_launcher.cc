@@ -71,6 +71,9 @@ PlacementRequest ToPlacementRequest(const v1::LaunchGuestRequest& request) {
       spec.machine() == v1::GuestSpec::MICROVM ? "microvm" : "q35";
   for (const v1::GuestSpec::Disk& disk : spec.disks()) {
     placement.volumes.insert(ToVolume(disk.volume()));
+    for (const v1::GuestSpec::Disk::Layer& layer : disk.backing()) {
+      placement.volumes.insert(ToVolume(layer.volume()));
+    }
   }
   for (const std::string& volume : {spec.kernel(), spec.initrd()}) {
     if (!volume.empty()) placement.volumes.insert(ToVolume(volume));

@@ -72,7 +72,7 @@ class Builder {
     AddKernel();
     AddPorts();
     AddJson("-object", {{"qom-type", "rng-builtin"}, {"id", "rng"}});
-    AddVirtio("virtio-rng", 0, {{"id", "rng0"}, {"rng", "rng"}});
+    AddVirtio("virtio-rng", {{"id", "rng0"}, {"rng", "rng"}});
     for (size_t i = 0; i < spec_.disks.size(); ++i) AddDisk(i);
     for (size_t i = 0; i < spec_.networks.size(); ++i) AddNetwork(i);
     return std::move(line_);
@@ -168,8 +168,10 @@ class Builder {
   // A port for each device, so that each could be unplugged.
   void AddPorts() {
     if (!q35_) return;
-    const int ports =
-        1 + static_cast<int>(spec_.disks.size() + spec_.networks.size());
+    int ports = 1 + static_cast<int>(spec_.networks.size());
+    for (const DiskSpec& disk : spec_.disks) {
+      if (disk.device == DiskDevice::kDisk) ++ports;
+    }
     for (int i = 0; i < ports; ++i) {
       AddJson("-device",
               {{"driver", "pcie-root-port"},
@@ -205,10 +207,9 @@ class Builder {
                    {"netdev", id},
                    {"mac", FormatMac(mac)}};
     if (q35_) device["romfile"] = "";
-    const int port = 1 + static_cast<int>(spec_.disks.size() + index);
     if (network.model == NicModel::kE1000e) {
       device["driver"] = "e1000e";
-      device["bus"] = absl::StrCat("port", port);
+      device["bus"] = absl::StrCat("port", next_port_++);
       return AddJson("-device", device);
     }
     if (network.queue_count > 1) {
@@ -216,12 +217,13 @@ class Builder {
       // Two for each pair of queues, one for control, one for configuration.
       if (q35_) device["vectors"] = 2 * network.queue_count + 2;
     }
-    AddVirtio("virtio-net", port, std::move(device));
+    AddVirtio("virtio-net", std::move(device));
   }
 
-  void AddVirtio(absl::string_view driver, int port, json device) {
+  // At the next port.
+  void AddVirtio(absl::string_view driver, json device) {
     device["driver"] = absl::StrCat(driver, q35_ ? "-pci" : "-device");
-    if (q35_) device["bus"] = absl::StrCat("port", port);
+    if (q35_) device["bus"] = absl::StrCat("port", next_port_++);
     AddJson("-device", device);
   }
 
@@ -240,7 +242,8 @@ class Builder {
                           {"discard", "unmap"}});
   }
 
-  // `backing` is a node's name or null: never what the image says.
+  // `backing` is a node's name or null: never what the image says. A raw image
+  // has none.
   void AddFormat(absl::string_view node, DiskFormat format,
                  absl::string_view file, bool read_only, const json& backing) {
     json block = {{"driver", std::string(ToString(format))},
@@ -253,17 +256,34 @@ class Builder {
     AddJson("-blockdev", block);
   }
 
+  // The nodes of what lies beneath a disk, the lowest first. Returns the top
+  // one's name; null if there is none.
+  json AddLayers(const DiskSpec& disk, const DiskSize& size,
+                 const std::string& top) {
+    json beneath;
+    for (size_t i = disk.backing.size(); i-- > 0;) {
+      const LayerSpec& layer = disk.backing[i];
+      const std::string node = absl::StrCat(top, "-layer", i);
+      const std::string file = absl::StrCat(node, "-file");
+      AddFile(file, AddImage(layer.volume, 0), true, size.block_layers[i]);
+      AddFormat(node, layer.format, file, true, beneath);
+      beneath = node;
+    }
+    return beneath;
+  }
+
   void AddDisk(size_t index) {
     const DiskSpec& disk = spec_.disks[index];
     const bool ephemeral = disk.mode == DiskMode::kEphemeral;
     const bool writable = disk.mode == DiskMode::kReadWrite;
     const std::string top = absl::StrCat("disk", index);
     const std::string base = ephemeral ? absl::StrCat(top, "-base") : top;
+    const json beneath = AddLayers(disk, sizes_[index], top);
     AddFile(absl::StrCat(base, "-file"),
             AddImage(disk.volume, writable ? sizes_[index].max_file_bytes : 0),
             !writable, sizes_[index].block_device);
     AddFormat(base, disk.format, absl::StrCat(base, "-file"), !writable,
-              nullptr);
+              beneath);
     if (ephemeral) {
       const int64_t bytes = sizes_[index].virtual_bytes;
       line_.overlays.push_back({(bytes + kSector - 1) / kSector * kSector});
@@ -277,7 +297,13 @@ class Builder {
                    {"drive", top},
                    {"bootindex", index + 1}};
     if (!disk.serial.empty()) device["serial"] = disk.serial;
-    AddVirtio("virtio-blk", static_cast<int>(index) + 1, std::move(device));
+    if (disk.device == DiskDevice::kCdrom) {
+      device["driver"] = "ide-cd";
+      device["bus"] = absl::StrCat("ide.", next_ide_++);
+      AddJson("-device", device);
+    } else {
+      AddVirtio("virtio-blk", std::move(device));
+    }
   }
 
   const GuestRecord& record_;
@@ -287,6 +313,8 @@ class Builder {
   const bool q35_;
   int sets_ = 0;
   int queues_ = 0;  // Of all taps so far.
+  int next_port_ = 0;
+  int next_ide_ = 0;
   CommandLine line_;
 };
 
@@ -307,7 +335,11 @@ absl::StatusOr<CommandLine> BuildCommandLine(
     return Invalid("each disk needs its size");
   }
   for (size_t i = 0; i < sizes.size(); ++i) {
-    const bool writable = record.spec.disks[i].mode == DiskMode::kReadWrite;
+    const DiskSpec& disk = record.spec.disks[i];
+    const bool writable = disk.mode == DiskMode::kReadWrite;
+    if (sizes[i].block_layers.size() != disk.backing.size()) {
+      return Invalid("each layer needs its kind");
+    }
     if (sizes[i].virtual_bytes < 0 ||
         sizes[i].virtual_bytes > kMaxOverlayBytes ||
         sizes[i].max_file_bytes < (writable ? 1 : 0) ||

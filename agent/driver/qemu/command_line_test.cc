@@ -1,5 +1,6 @@
 #include "agent/driver/qemu/command_line.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -152,6 +153,107 @@ TEST(CommandLineTest, AMicrovmHasItsInterfaceWithoutBusAndRom) {
             R"("mac":"52:54:e8:2c:33:01","netdev":"net0"})");
 }
 
+// A written and an ephemeral disk over the same two layers, and a CD-ROM.
+GuestRecord LayeredRecord() {
+  GuestRecord record = Record();
+  record.spec = GuestSpec();
+  record.spec.memory_bytes = kMinMemoryBytes;
+  const std::vector<LayerSpec> layers = {
+      {{"p", "mid.qcow2"}, DiskFormat::kQcow2},
+      {{"q", "base"}, DiskFormat::kRaw}};
+  record.spec.disks = {
+      {{"p", "top.qcow2"},
+       DiskFormat::kQcow2,
+       DiskMode::kReadWrite,
+       "",
+       layers},
+      {{"p", "cd.iso"},
+       DiskFormat::kRaw,
+       DiskMode::kReadOnly,
+       "",
+       {},
+       DiskDevice::kCdrom},
+      {{"p", "gold"}, DiskFormat::kQcow2, DiskMode::kEphemeral, "", layers}};
+  return record;
+}
+
+std::vector<DiskSize> LayeredSizes() {
+  std::vector<DiskSize> sizes = Sizes();
+  const GuestRecord record = LayeredRecord();
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    sizes[i].block_layers.resize(record.spec.disks[i].backing.size());
+  }
+  return sizes;
+}
+
+TEST(CommandLineTest, LayersAndACdrom) {
+  const auto line = BuildCommandLine(LayeredRecord(), Q35(), LayeredSizes());
+
+  ASSERT_THAT(line, IsOk());
+  ExpectGolden(*line, "layers.txt");
+}
+
+TEST(CommandLineTest, OnlyTheTopOfAChainIsOpenedForWriting) {
+  const auto line = BuildCommandLine(LayeredRecord(), Q35(), LayeredSizes());
+  ASSERT_THAT(line, IsOk());
+
+  for (const PlannedImage& image : line->images) {
+    EXPECT_EQ(image.writable, image.name == "top.qcow2") << image.name;
+    EXPECT_EQ(image.max_bytes > 0, image.writable) << image.name;
+  }
+  std::map<std::string, nlohmann::json> nodes;
+  for (size_t i = 0; i + 1 < line->argv.size(); ++i) {
+    if (line->argv[i] != "-blockdev") continue;
+    const auto node = nlohmann::json::parse(line->argv[i + 1]);
+    EXPECT_EQ(node.contains("backing"), node["driver"] == "qcow2");
+    EXPECT_EQ(node["read-only"], node["node-name"] != "disk0" &&
+                                     node["node-name"] != "disk0-file" &&
+                                     node["node-name"] != "disk2" &&
+                                     node["node-name"] != "disk2-file");
+    nodes[node["node-name"]] = node;
+  }
+  EXPECT_EQ(nodes["disk0"]["backing"], "disk0-layer0");
+  EXPECT_EQ(nodes["disk0-layer0"]["backing"], "disk0-layer1");
+  EXPECT_EQ(nodes["disk0-layer1"]["driver"], "raw");
+  EXPECT_EQ(nodes["disk2"]["backing"], "disk2-base");
+  EXPECT_EQ(nodes["disk2-base"]["backing"], "disk2-layer0");
+}
+
+TEST(CommandLineTest, AsManyVolumesAsThereMayBeFitIntoAPlan) {
+  GuestRecord record = Record();
+  record.spec.disks.clear();
+  for (size_t i = 0; i < kMaxDisks; ++i) {
+    DiskSpec disk = {{std::string(63, 'p'), absl::StrCat("top", i)},
+                     DiskFormat::kQcow2,
+                     DiskMode::kEphemeral,
+                     std::string(20, 's')};
+    for (size_t j = 1; j < kMaxDiskVolumes / kMaxDisks; ++j) {
+      disk.backing.push_back(
+          {{std::string(63, 'q'), absl::StrCat(std::string(60, 'v'), i, j)},
+           DiskFormat::kQcow2});
+    }
+    record.spec.disks.push_back(disk);
+  }
+  record.spec.kernel_command_line = std::string(kMaxKernelCommandLine, 'a');
+  DiskSize size = {1 << 20, 1 << 20};
+  size.block_layers.resize(kMaxDiskVolumes / kMaxDisks - 1);
+  const std::vector<DiskSize> sizes(kMaxDisks, size);
+
+  const auto line = BuildCommandLine(record, Q35(), sizes);
+
+  ASSERT_THAT(line, IsOk());
+  LaunchPlan plan;
+  plan.guest = record.id;
+  plan.uid = record.uid;
+  plan.argv = line->argv;
+  plan.images = line->images;
+  plan.overlays = line->overlays;
+  plan.fds = line->fds;
+  plan.ram_bytes = record.spec.memory_bytes;
+  plan.limits = {64 << 20, 1000, 64};
+  EXPECT_THAT(ValidatePlan(plan), IsOk());
+}
+
 TEST(CommandLineTest, EveryFileIsLockedAndNoGraphIsLeftToTheImage) {
   const auto line = BuildCommandLine(Record(), Q35(), Sizes());
   ASSERT_THAT(line, IsOk());
@@ -194,6 +296,22 @@ TEST(CommandLineTest, BlockDevicesAreDevicesToQemuAndLockedToo) {
   }
   // Not the overlay over the first, which is a file.
   EXPECT_THAT(devices, testing::ElementsAre("disk0-base-file", "disk2-file"));
+}
+
+TEST(CommandLineTest, ALayerMayBeABlockDevice) {
+  std::vector<DiskSize> sizes = LayeredSizes();
+  sizes[0].block_layers[1] = true;
+
+  const auto line = BuildCommandLine(LayeredRecord(), Q35(), sizes);
+
+  ASSERT_THAT(line, IsOk());
+  EXPECT_THAT(line->argv,
+              testing::Contains(testing::AllOf(
+                  testing::HasSubstr("\"node-name\":\"disk0-layer1-file\""),
+                  testing::HasSubstr("\"driver\":\"host_device\""))));
+  sizes[0].block_layers.pop_back();
+  EXPECT_THAT(BuildCommandLine(LayeredRecord(), Q35(), sizes),
+              StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(CommandLineTest, NoStringOfAClientChangesTheShape) {

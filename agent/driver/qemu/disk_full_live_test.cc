@@ -118,7 +118,8 @@ TEST_F(DiskFullTest, WholeDiskFitsIntoTheBoundThatAnImageIsGiven) {
   LaunchPlan plan = PlanWithDisk(1);
   const UniqueFd disk(open((harness_.pool_dir() + "/disk.qcow2").c_str(),
                            O_RDONLY | O_CLOEXEC));
-  const auto info = ReadImageInfo(disk.get(), DiskFormat::kQcow2, "disk");
+  const auto info =
+      ReadImageInfo(disk.get(), DiskFormat::kQcow2, nullptr, "disk");
   ASSERT_THAT(info, IsOk());
   plan.images[0].max_bytes = MaxFileBytes(*info);
   const auto launched = harness_.Launch(plan);

@@ -78,8 +78,23 @@ std::string DescribeFd(const LaunchPlan& plan, const PlannedFd& fd) {
 struct LaunchPlanner::Work {
   struct Volume {
     VolumeName name;
-    const DiskSpec* disk = nullptr;  // Null: a kernel or an initrd.
+    bool image = false;  // False: a kernel or an initrd.
+    DiskFormat format = DiskFormat::kRaw;
+    const LayerSpec* beneath = nullptr;
+    bool top = false;  // Not beneath another one: its size is the disk's.
   };
+
+  // Keeps what was read of `volume`, an image; `info` is empty if it is refused.
+  void AddSize(const Volume& volume, const ImageInfo& info) {
+    if (!volume.top) {
+      sizes.back().block_layers.push_back(info.block_device);
+      return;
+    }
+    sizes.emplace_back();
+    sizes.back().virtual_bytes = info.virtual_bytes;
+    sizes.back().max_file_bytes = std::min(MaxFileBytes(info), kMaxImageBytes);
+    sizes.back().block_device = info.block_device;
+  }
 
   GuestRecord guest;
   Completion<PlannedLaunch> done;
@@ -97,10 +112,18 @@ void LaunchPlanner::Plan(const GuestRecord& guest,
   work->done = std::move(done);
   const GuestSpec& spec = work->guest.spec;
   for (const DiskSpec& disk : spec.disks) {
-    work->volumes.push_back({disk.volume, &disk});
+    const auto beneath = [&](size_t depth) {
+      return depth < disk.backing.size() ? &disk.backing[depth] : nullptr;
+    };
+    work->volumes.push_back({disk.volume, true, disk.format, beneath(0), true});
+    for (size_t i = 0; i < disk.backing.size(); ++i) {
+      const LayerSpec& layer = disk.backing[i];
+      work->volumes.push_back(
+          {layer.volume, true, layer.format, beneath(i + 1), false});
+    }
   }
-  if (spec.kernel.has_value()) work->volumes.push_back({*spec.kernel, nullptr});
-  if (spec.initrd.has_value()) work->volumes.push_back({*spec.initrd, nullptr});
+  if (spec.kernel.has_value()) work->volumes.push_back({*spec.kernel});
+  if (spec.initrd.has_value()) work->volumes.push_back({*spec.initrd});
   Decide(work.get());
   CheckNetworks(work.get());
   OpenNext(work);
@@ -190,10 +213,10 @@ void LaunchPlanner::OpenNext(const std::shared_ptr<Work>& work) {
             return work->done(opened.status());
           }
           work->faults.push_back(opened.status());
-          if (volume.disk != nullptr) work->sizes.emplace_back();
+          if (volume.image) work->AddSize(volume, ImageInfo());
           return OpenNext(work);
         }
-        if (volume.disk == nullptr) {
+        if (!volume.image) {
           // QEMU opens these anew, as its own user.
           if (!IsRegularFile(*opened)) {
             work->faults.push_back(NoKernel(volume.name));
@@ -203,19 +226,13 @@ void LaunchPlanner::OpenNext(const std::shared_ptr<Work>& work) {
         auto fd = std::make_shared<UniqueFd>(*std::move(opened));
         const absl::Status submitted =
             parts_.executor->Submit([this, work, volume, fd] {
-              absl::StatusOr<ImageInfo> info = ReadImageInfo(
-                  fd->get(), volume.disk->format, volume.name.ToString());
+              absl::StatusOr<ImageInfo> info =
+                  ReadImageInfo(fd->get(), volume.format, volume.beneath,
+                                volume.name.ToString());
               fd->reset();
-              parts_.loop->Post([this, work, info = std::move(info)] {
-                work->sizes.emplace_back();
-                if (info.ok()) {
-                  work->sizes.back() = {
-                      info->virtual_bytes,
-                      std::min(MaxFileBytes(*info), kMaxImageBytes),
-                      info->block_device};
-                } else {
-                  work->faults.push_back(info.status());
-                }
+              parts_.loop->Post([this, work, volume, info = std::move(info)] {
+                if (!info.ok()) work->faults.push_back(info.status());
+                work->AddSize(volume, info.ok() ? *info : ImageInfo());
                 OpenNext(work);
               });
             });

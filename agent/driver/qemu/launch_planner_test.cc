@@ -33,7 +33,7 @@ constexpr int64_t kMiB = 1 << 20;
 
 // The header of an empty qcow2 image of 8 MiB with clusters of 64 KiB, and as
 // much behind it as its tables need.
-std::string Qcow2Image() {
+std::string Qcow2Image(const std::string& over = "") {
   std::string image(4 << 16, '\0');
   const auto put = [&](size_t at, uint64_t value, int bytes) {
     for (int i = 0; i < bytes; ++i) {
@@ -51,6 +51,11 @@ std::string Qcow2Image() {
   put(56, 1, 4);
   put(96, 4, 4);
   put(100, 104, 4);
+  if (!over.empty()) {
+    put(8, 112, 8);
+    put(16, over.size(), 4);
+    image.replace(112, over.size(), over);
+  }
   return image;
 }
 
@@ -211,6 +216,46 @@ TEST_F(LaunchPlannerTest, DisksGetOverlaysOfTheirSizeAndBoundsOfTheirOwn) {
   EXPECT_EQ(plan.images[3].max_bytes, 0);
   ASSERT_THAT(plan.overlays, SizeIs(1));
   EXPECT_EQ(plan.overlays[0].virtual_bytes, 8 * kMiB);
+}
+
+TEST_F(LaunchPlannerTest, LayersAreLookedIntoAndTheSizeIsTheTops) {
+  spawner_.AddImage("main", "top", Qcow2Image("/elsewhere/mid"));
+  spawner_.AddImage("main", "mid", Qcow2Image("base"));
+  spawner_.AddImage("main", "base", std::string(2 * kMiB, '\0'));
+  AddDisk("top", DiskFormat::kQcow2, DiskMode::kEphemeral);
+  record_.spec.disks[0].backing = {{{"main", "mid"}, DiskFormat::kQcow2},
+                                   {{"main", "base"}, DiskFormat::kRaw}};
+
+  const auto planned = Plan();
+
+  ASSERT_THAT(planned, IsOk());
+  EXPECT_THAT(ValidatePlan(planned->plan), IsOk());
+  ASSERT_THAT(planned->plan.images, SizeIs(3));
+  for (const PlannedImage& image : planned->plan.images) {
+    EXPECT_FALSE(image.writable) << image.name;
+  }
+  ASSERT_THAT(planned->plan.overlays, SizeIs(1));
+  EXPECT_EQ(planned->plan.overlays[0].virtual_bytes, 8 * kMiB);
+}
+
+TEST_F(LaunchPlannerTest, EachLayerIsHeldToTheOneBeneathIt) {
+  spawner_.AddImage("main", "top", Qcow2Image("other"));
+  spawner_.AddImage("main", "mid", Qcow2Image("nbd://host/base"));
+  spawner_.AddImage("main", "base", Qcow2Image("/etc/shadow"));
+  AddDisk("top", DiskFormat::kQcow2, DiskMode::kReadWrite);
+  record_.spec.disks[0].backing = {{{"main", "mid"}, DiskFormat::kQcow2},
+                                   {{"main", "base"}, DiskFormat::kQcow2},
+                                   {{"main", "absent"}, DiskFormat::kRaw}};
+
+  const auto planned = Plan();
+
+  EXPECT_THAT(planned,
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("pools/main/volumes/top cannot"),
+                             HasSubstr("pools/main/volumes/mid cannot"),
+                             HasSubstr("pools/main/volumes/base cannot"),
+                             HasSubstr("'absent'"))));
+  EXPECT_THAT(DetailsOf(planned.status()).preconditions, SizeIs(4));
 }
 
 TEST_F(LaunchPlannerTest, EveryFaultIsNamedAtOnce) {
