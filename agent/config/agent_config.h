@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/config/plugin_config.h"
 #include "rpc/serving_config.h"
 
 namespace innkeeper {
@@ -22,6 +24,8 @@ struct AgentConfig : ServingConfig {
   int64_t capacity_memory_bytes = 0;  // 0: of the machine.
   int64_t capacity_vcpu_count = 0;    // 0: of the machine.
   int64_t max_guests = 256;
+  std::vector<PluginConfig> plugins;   // In the order in which they are asked.
+  std::string owner_plugin_directory;  // Empty: none.
 };
 
 // Reads and checks `path`. INVALID_ARGUMENT (CONFIG_INVALID) with every fault
