@@ -23,6 +23,9 @@
 #include "agent/host/volume_scanner.h"
 #include "agent/launcher/volume_list.h"
 #include "agent/lease/lease_watcher.h"
+#include "agent/plugin/launch_review.h"
+#include "agent/plugin/plugin_notifier.h"
+#include "agent/plugin/plugin_set.h"
 #include "agent/service/agent_view.h"
 #include "agent/service/console_service.h"
 #include "agent/service/event_service.h"
@@ -30,6 +33,7 @@
 #include "agent/service/host_service.h"
 #include "agent/service/inventory_service.h"
 #include "agent/service/operation_service.h"
+#include "agent/service/plugin_client.h"
 #include "agent/service/proto_operation_encoder.h"
 #include "agent/spawner/launcher_client.h"
 #include "agent/store/agent_store.h"
@@ -103,6 +107,10 @@ struct Agent::Parts {
   std::unique_ptr<LeaseWatcher> leases;
   std::unique_ptr<LaunchPlanner> planner;
   std::unique_ptr<QemuDriver> driver;
+  std::unique_ptr<PluginClient> plugin_client;
+  std::unique_ptr<PluginSet> plugins;
+  std::unique_ptr<LaunchReview> review;
+  std::unique_ptr<PluginNotifier> feed;
   std::unique_ptr<GuestBook> book;
   std::unique_ptr<GuestSupervisor> supervisor;
 
@@ -118,6 +126,7 @@ struct Agent::Parts {
   // Those that the launcher told of.
   absl::StatusOr<std::vector<std::string>> AskBlockVolumes();
   absl::Status MakeDomain();
+  void MakePlugins(const std::string& host);
   absl::Status Recover();
   absl::Status Serve(TlsOptions tls);
   absl::Status WatchLeases();
@@ -166,6 +175,23 @@ absl::StatusOr<std::vector<std::string>> Agent::Parts::AskBlockVolumes() {
   return NamesOf(*listed);
 }
 
+void Agent::Parts::MakePlugins(const std::string& host) {
+  plugin_client = std::make_unique<PluginClient>(loop.get(), host);
+  PluginSet::Parts parts;
+  parts.host_wide = config.plugins;
+  parts.owner_directory = config.owner_plugin_directory;
+  for (const auto& [uid, user] : config.local_users) {
+    parts.local_users[uid] = user.ToString();
+  }
+  parts.make = [this](const PluginConfig& plugin) {
+    return plugin_client->Make(plugin);
+  };
+  plugins = std::make_unique<PluginSet>(std::move(parts));
+  review = std::make_unique<LaunchReview>(
+      LaunchReview::Parts{loop.get(), plugins.get(), host});
+  feed = std::make_unique<PluginNotifier>(view.get(), plugins.get());
+}
+
 absl::Status Agent::Parts::MakeDomain() {
   AgentStore::Options options;
   options.path = PathOf("agent.db");
@@ -194,13 +220,15 @@ absl::Status Agent::Parts::MakeDomain() {
   driver = std::make_unique<QemuDriver>(
       QemuDriver::Parts{loop.get(), launcher.get(), planner.get(),
                         absl::StrCat(hello.run_dir, "/guests"), facts.boot_id});
+  MakePlugins(host);
   book = std::make_unique<GuestBook>(
       GuestBook::Parts{loop.get(), store.get(), tracker.get(), encoder.get(),
-                       view.get(), Clock::Real()});
+                       feed.get(), Clock::Real()});
   supervisor = std::make_unique<GuestSupervisor>(GuestSupervisor::Parts{
       loop.get(), executor.get(), store.get(), driver.get(), book.get(),
       encoder.get(), Clock::Real(), facts.boot_id, config.capacity_memory_bytes,
-      config.capacity_vcpu_count, static_cast<size_t>(config.max_guests)});
+      config.capacity_vcpu_count, static_cast<size_t>(config.max_guests),
+      review.get()});
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #ifndef INNKEEPER_AGENT_DRIVER_GUEST_DRIVER_H_
 #define INNKEEPER_AGENT_DRIVER_GUEST_DRIVER_H_
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +52,12 @@ struct LaunchExplanation {
   std::string accel_reason;
 };
 
+// Sees what a launch will do once that is decided, before anything is made, and
+// says whether it goes on. Called on the loop; answers there, at once or later.
+using LastLook =
+    std::function<void(const GuestRecord& guest,
+                       const LaunchExplanation& launch, StatusCompletion done)>;
+
 // Runs guests on this host by one means. All methods are called on the event
 // loop that the driver was made with, return at once, and call their completion
 // on that loop later, never from inside the call. The caller holds the guest's
@@ -64,6 +71,9 @@ class GuestDriver {
 
   // Who is told what guests do by themselves. Called once, before all else.
   virtual void SetEventSink(GuestEventSink* sink) = 0;
+
+  // Who sees every launch last; null: nobody. A launch fails with what it says.
+  virtual void SetLastLook(LastLook look) = 0;
 
   // Says what Launch would do, or every reason why it would refuse
   // (FAILED_PRECONDITION with all of them; NOT_FOUND never).

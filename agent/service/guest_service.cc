@@ -4,11 +4,13 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/guest/guest_name.h"
 #include "agent/service/convert.h"
@@ -84,6 +86,61 @@ absl::Status CheckLabels(const v1::LaunchGuestRequest& request,
   return error;
 }
 
+// All that stands in the way, as one error of the first one's kind.
+absl::Status Merge(const std::vector<absl::Status>& refusals) {
+  if (refusals.size() == 1) return refusals[0];
+  std::vector<absl::string_view> messages;
+  for (const absl::Status& refusal : refusals) {
+    messages.push_back(refusal.message());
+  }
+  Error error(refusals[0].code(), DetailsOf(refusals[0]).reason,
+              absl::StrJoin(messages, "; "));
+  for (const absl::Status& refusal : refusals) {
+    const ErrorDetails details = DetailsOf(refusal);
+    for (const PreconditionViolation& violation : details.preconditions) {
+      error.Precondition(violation.type, violation.subject,
+                         violation.description);
+    }
+  }
+  return error;
+}
+
+v1::ExplainLaunchResponse ToExplanation(const ExplainedLaunch& explained,
+                                        const std::string& host) {
+  v1::ExplainLaunchResponse answer;
+  for (const PluginVerdict& verdict : explained.plugins) {
+    auto* added = answer.add_plugins();
+    added->set_plugin(verdict.plugin);
+    added->set_stage(verdict.stage);
+    added->set_verdict(verdict.verdict);
+    for (const std::string& detail : verdict.details) {
+      added->add_details(detail);
+    }
+  }
+  for (const absl::Status& status : explained.refusals) {
+    const ErrorDetails details = DetailsOf(status);
+    for (const PreconditionViolation& refusal : details.preconditions) {
+      answer.add_refusals(refusal.description);
+    }
+    if (details.preconditions.empty()) {
+      answer.add_refusals(std::string(status.message()));
+    }
+  }
+  if (!explained.refusals.empty()) return answer;
+  const LaunchExplanation& launch = explained.launch;
+  answer.set_host(host);
+  for (const std::string& argument : launch.argv) answer.add_argv(argument);
+  for (const ExplainedFd& fd : launch.fds) {
+    auto* descriptor = answer.add_descriptors();
+    descriptor->set_number(fd.number);
+    descriptor->set_what(fd.what);
+  }
+  for (const std::string& step : launch.steps) answer.add_steps(step);
+  answer.set_acceleration(
+      absl::StrCat(ToString(launch.accel), ": ", launch.accel_reason));
+  return answer;
+}
+
 // The owner that a launch without one gets, and whether the caller may make a
 // guest for whom it says.
 absl::StatusOr<GuestRecord> ReadLaunch(const Permit& permit,
@@ -141,13 +198,17 @@ grpc::ServerUnaryReactor* GuestService::LaunchGuest(
                                     AsOperation(std::move(done)));
         }
         supervisor_.Explain(
-            permit, *guest,
-            [guest = *guest, host = view_.host_name(), done = std::move(done)](
-                absl::StatusOr<LaunchExplanation> explained) mutable {
+            permit, *std::move(guest),
+            [host = view_.host_name(), done = std::move(done)](
+                absl::StatusOr<ExplainedLaunch> explained) mutable {
               if (!explained.ok()) return done(explained.status());
-              guest.resolved_machine_type = explained->machine_type;
-              guest.accel_used = explained->accel;
-              guest.accel_reason = explained->accel_reason;
+              if (!explained->refusals.empty()) {
+                return done(Merge(explained->refusals));
+              }
+              GuestRecord& guest = explained->guest;
+              guest.resolved_machine_type = explained->launch.machine_type;
+              guest.accel_used = explained->launch.accel;
+              guest.accel_reason = explained->launch.accel_reason;
               Operation operation;
               operation.set_done(true);
               operation.mutable_response()->PackFrom(
@@ -330,35 +391,9 @@ grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
         supervisor_.Explain(
             permit, *std::move(guest),
             [host = view_.host_name(), done = std::move(done)](
-                absl::StatusOr<LaunchExplanation> explained) mutable {
-              v1::ExplainLaunchResponse answer;
-              if (!explained.ok()) {
-                const ErrorDetails details = DetailsOf(explained.status());
-                for (const PreconditionViolation& refusal :
-                     details.preconditions) {
-                  answer.add_refusals(refusal.description);
-                }
-                if (details.preconditions.empty()) {
-                  answer.add_refusals(
-                      std::string(explained.status().message()));
-                }
-                return done(std::move(answer));
-              }
-              answer.set_host(host);
-              for (const std::string& argument : explained->argv) {
-                answer.add_argv(argument);
-              }
-              for (const ExplainedFd& fd : explained->fds) {
-                auto* descriptor = answer.add_descriptors();
-                descriptor->set_number(fd.number);
-                descriptor->set_what(fd.what);
-              }
-              for (const std::string& step : explained->steps) {
-                answer.add_steps(step);
-              }
-              answer.set_acceleration(absl::StrCat(
-                  ToString(explained->accel), ": ", explained->accel_reason));
-              done(std::move(answer));
+                absl::StatusOr<ExplainedLaunch> explained) mutable {
+              if (!explained.ok()) return done(explained.status());
+              done(ToExplanation(*explained, host));
             });
       });
 }

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/driver/guest_driver.h"
@@ -45,6 +46,12 @@ absl::Status Superseded(absl::string_view id) {
 
 GuestSupervisor::GuestSupervisor(const Parts& parts) : parts_(parts) {
   parts_.driver->SetEventSink(this);
+  if (parts_.review == nullptr) return;
+  parts_.driver->SetLastLook([this](const GuestRecord& guest,
+                                    const LaunchExplanation& plan,
+                                    StatusCompletion done) {
+    TakeLastLook(guest, plan, std::move(done));
+  });
 }
 
 absl::Status GuestSupervisor::CheckNew(const GuestRecord& guest) const {
@@ -227,24 +234,18 @@ void GuestSupervisor::EndTask(const TaskPtr& task) {
   task->job.Finish();
 }
 
-void GuestSupervisor::Launch(const Permit& /*permit*/, GuestRecord guest,
-                             GuestCaller caller,
-                             Completion<OperationRecord> done) {
-  parts_.loop->Post([this, guest = std::move(guest), caller = std::move(caller),
-                     done = std::move(done)]() mutable {
-    const std::string id = guest.id;
-    LaunchNow(id, std::move(guest), caller, std::move(done));
-  });
-}
-
-void GuestSupervisor::LaunchNow(const std::string& id, GuestRecord guest,
+void GuestSupervisor::LaunchNow(const Permit& permit, GuestRecord guest,
+                                std::vector<std::string> changes,
                                 const GuestCaller& caller,
                                 Completion<OperationRecord> done) {
+  INNKEEPER_FAILPOINT("agent.launch.admitted");
+  const std::string id = guest.id;
   const absl::Status allowed = CheckNew(guest);
   if (!allowed.ok()) return Refuse(id, caller, allowed, std::move(done));
   absl::StatusOr<TaskPtr> task =
       MakeTask(id, guest.uid, guest.owner, "launch", caller, /*claim=*/true);
   if (!task.ok()) return Refuse(id, caller, task.status(), std::move(done));
+  (*task)->permit = permit;
   guest.state = GuestState::kStarting;
   guest.requested_by = caller.principal;
   guest.spec_digest = SpecDigest(guest.spec);
@@ -254,45 +255,12 @@ void GuestSupervisor::LaunchNow(const std::string& id, GuestRecord guest,
       std::move(done));
   write.events.push_back(
       {"guest.launched", "", (*task)->operation.name, caller.principal});
+  if (!changes.empty()) {
+    write.events.push_back({"guest.patched", absl::StrJoin(changes, "; "),
+                            (*task)->operation.name, caller.principal});
+  }
   parts_.book->Add(std::move(guest), std::move(write));
   parts_.book->SetOperation(id, (*task)->operation.name);
-}
-
-void GuestSupervisor::StartGuest(const Permit& /*permit*/, std::string id,
-                                 GuestCaller caller,
-                                 Completion<OperationRecord> done) {
-  parts_.loop->Post([this, id = std::move(id), caller = std::move(caller),
-                     done = std::move(done)]() mutable {
-    absl::StatusOr<const GuestRecord*> guest =
-        FindFor(id, caller, GuestVerb::kStart);
-    if (!guest.ok()) return Refuse(id, caller, guest.status(), std::move(done));
-    absl::StatusOr<TaskPtr> task = MakeTask(id, (*guest)->uid, (*guest)->owner,
-                                            "start", caller, /*claim=*/true);
-    if (!task.ok()) return Refuse(id, caller, task.status(), std::move(done));
-    GuestWrite write = Accept(
-        *task, caller, [this, task = *task] { BeginLaunch(task); },
-        std::move(done));
-    write.change = [name = (*task)->operation.name](GuestRecord& record) {
-      record.state = GuestState::kStarting;
-      record.state_reason.clear();
-      record.exit.reset();
-      record.last_operation = name;
-    };
-    write.events.push_back(
-        {"guest.starting", "", (*task)->operation.name, (*task)->caller});
-    parts_.book->Write(id, std::move(write));
-  });
-}
-
-void GuestSupervisor::BeginLaunch(const TaskPtr& task) {
-  INNKEEPER_FAILPOINT("agent.launch.begin");
-  const GuestRecord* guest = parts_.book->Find(task->guest);
-  if (guest == nullptr) return EndTask(task);
-  if (!task->cancelled.ok()) return FailLaunch(task, task->cancelled);
-  parts_.driver->Launch(*guest,
-                        [this, task](absl::StatusOr<DriverGuest> launched) {
-                          EndLaunch(task, std::move(launched));
-                        });
 }
 
 void GuestSupervisor::EndLaunch(const TaskPtr& task,
@@ -428,6 +396,7 @@ void GuestSupervisor::BeginStop(const TaskPtr& task,
     if (running != tasks_.end()) {
       running->second->cancelled = Superseded(task->guest);
       running->second->forced = true;
+      AbortReview(running->second);
       jobs_.Cancel(task->guest, running->second->cancelled);
     }
     return KillFor(task);
@@ -581,16 +550,6 @@ void GuestSupervisor::SetRunState(const std::string& id, GuestVerb verb,
   } else {
     parts_.driver->Resume(id, after);
   }
-}
-
-void GuestSupervisor::Explain(const Permit& /*permit*/, GuestRecord guest,
-                              Completion<LaunchExplanation> done) {
-  parts_.loop->Post(
-      [this, guest = std::move(guest), done = std::move(done)]() mutable {
-        const absl::Status allowed = CheckNew(guest);
-        if (!allowed.ok()) return done(allowed);
-        parts_.driver->Explain(guest, std::move(done));
-      });
 }
 
 }  // namespace innkeeper

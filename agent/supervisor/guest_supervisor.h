@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,9 @@
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_state.h"
 #include "agent/guest/job_table.h"
+#include "agent/plugin/launch_review.h"
 #include "agent/store/agent_store.h"
+#include "agent/supervisor/explained_launch.h"
 #include "agent/supervisor/guest_book.h"
 #include "agent/supervisor/guest_caller.h"
 #include "agent/supervisor/operation_encoder.h"
@@ -54,6 +57,8 @@ class GuestSupervisor : public GuestEventSink {
     int64_t capacity_memory_bytes;
     int64_t capacity_vcpus;
     size_t max_guests;
+    // Asks the plugins. Null: there are none.
+    LaunchReview* review = nullptr;
   };
 
   explicit GuestSupervisor(const Parts& parts);
@@ -68,12 +73,13 @@ class GuestSupervisor : public GuestEventSink {
   // Launches `guest` (id, uid, owner and spec; the spec is valid). Answers once
   // the request is durable, with its operation. ALREADY_EXISTS (GUEST_EXISTS),
   // RESOURCE_EXHAUSTED (CAPACITY_EXHAUSTED, TOO_MANY_GUESTS), INVALID_ARGUMENT
-  // (REQUEST_ID_REUSED).
+  // (REQUEST_ID_REUSED), what ReviewOutcome says.
   void Launch(const Permit& permit, GuestRecord guest, GuestCaller caller,
               Completion<OperationRecord> done);
 
   // Each answers once the request is durable. NOT_FOUND, FAILED_PRECONDITION as
-  // agent/guest/guest_state says, ABORTED (GUEST_BUSY, ETAG_MISMATCH).
+  // agent/guest/guest_state says, ABORTED (GUEST_BUSY, ETAG_MISMATCH); a start
+  // also what ReviewOutcome says.
   void StartGuest(const Permit& permit, std::string id, GuestCaller caller,
                   Completion<OperationRecord> done);
   void Stop(const Permit& permit, std::string id, StopOptions options,
@@ -100,10 +106,10 @@ class GuestSupervisor : public GuestEventSink {
   void Cancel(const Permit& permit, std::string operation,
               StatusCompletion done);
 
-  // What Launch would do with `guest`: OK with the explanation, or every reason
-  // against it.
+  // What Launch would do with `guest`. Always OK: whatever stands in the way is
+  // in the answer.
   void Explain(const Permit& permit, GuestRecord guest,
-               Completion<LaunchExplanation> done);
+               Completion<ExplainedLaunch> done);
 
   // GuestEventSink, called by the driver on the loop.
   void OnRunState(absl::string_view guest, RunState state) override;
@@ -126,11 +132,16 @@ class GuestSupervisor : public GuestEventSink {
     bool forced = false;   // A forced stop took the guest away.
     bool killing = false;  // A stop for which the process is being killed.
     EventLoop::TimerId timer = 0;
+    // The caller's, for a launch; absent after a restart of the agent.
+    std::optional<Permit> permit;
+    // Gives up what plugins are being asked; may be null.
+    LaunchPlugin::Abort abort_review;
   };
   using TaskPtr = std::shared_ptr<Task>;
 
   // Where a recovery stands.
   struct Recovery;
+  struct Explaining;
 
   absl::Status CheckNew(const GuestRecord& guest) const;
   absl::StatusOr<const GuestRecord*> FindFor(const std::string& id,
@@ -151,9 +162,23 @@ class GuestSupervisor : public GuestEventSink {
   void Refuse(const std::string& id, const GuestCaller& caller,
               absl::Status refusal, Completion<OperationRecord> done);
 
-  void LaunchNow(const std::string& id, GuestRecord guest,
-                 const GuestCaller& caller, Completion<OperationRecord> done);
+  bool MayAsk(PluginStage stage, absl::string_view owner) const;
+  // Once plugins have admitted it, and changed what `changes` says.
+  void LaunchNow(const Permit& permit, GuestRecord guest,
+                 std::vector<std::string> changes, const GuestCaller& caller,
+                 Completion<OperationRecord> done);
+  void StartNow(const std::string& id, const GuestCaller& caller,
+                Completion<OperationRecord> done);
   void BeginLaunch(const TaskPtr& task);
+  void Prepare(const TaskPtr& task, const LaunchExplanation& plan);
+  void LaunchGuest(const TaskPtr& task);
+  void TakeLastLook(const GuestRecord& guest, const LaunchExplanation& plan,
+                    StatusCompletion done);
+  static void AbortReview(const TaskPtr& task);
+  void ExplainStage(const std::shared_ptr<Explaining>& explaining,
+                    PluginStage stage);
+  void ExplainPlan(const std::shared_ptr<Explaining>& explaining,
+                   PluginStage after);
   void EndLaunch(const TaskPtr& task, absl::StatusOr<DriverGuest> launched);
   void FailLaunch(const TaskPtr& task, const absl::Status& status);
   void StopNow(const std::string& id, StopOptions options,

@@ -76,11 +76,13 @@ absl::Status GuestSupervisor::CancelTask(const TaskPtr& task,
   if (task->verb == "launch") {
     task->cancelled =
         Cancelled(task->verb, task->guest, caller, "nothing of it is left");
+    AbortReview(task);
     return absl::OkStatus();
   }
   if (task->verb == "start") {
     task->cancelled =
         Cancelled(task->verb, task->guest, caller, "it is STOPPED");
+    AbortReview(task);
     return absl::OkStatus();
   }
   if (task->verb != "stop") {

@@ -348,6 +348,12 @@ TEST_F(GuestCommandTest, ExplainOfALaunchSaysWhyHostsLost) {
     response->add_argv("-append");
     response->add_argv("it's quiet");
     response->add_steps("drop privileges");
+    auto* verdict = response->add_plugins();
+    verdict->set_plugin("policy");
+    verdict->set_stage("admit");
+    verdict->set_verdict("patch");
+    verdict->add_details("label project = x");
+    verdict->add_details("vcpu_count = 1 (was 2)");
     return grpc::Status::OK;
   };
   EXPECT_EQ(inn_.Run({"explain", "web"}), 0) << inn_.err;
@@ -361,6 +367,9 @@ TEST_F(GuestCommandTest, ExplainOfALaunchSaysWhyHostsLost) {
             "  qemu-system-x86_64 -append 'it'\\''s quiet'\n"
             "Steps:\n"
             "  drop privileges\n"
+            "Plugins:\n"
+            "  policy at admit: patch (label project = x; vcpu_count = 1 (was "
+            "2))\n"
             "The launch would go ahead.\n");
 }
 

@@ -107,6 +107,20 @@ std::string CandidatesText(const v1::ExplainLaunchResponse& response,
   return table.Render() + "\n";
 }
 
+// "policy at admit: patch (label project = x)"
+std::vector<std::string> PluginLines(
+    const v1::ExplainLaunchResponse& response) {
+  std::vector<std::string> lines;
+  for (const auto& verdict : response.plugins()) {
+    lines.push_back(absl::StrCat(verdict.plugin(), " at ", verdict.stage(),
+                                 ": ", verdict.verdict()));
+    if (verdict.details().empty()) continue;
+    absl::StrAppend(&lines.back(), " (", absl::StrJoin(verdict.details(), "; "),
+                    ")");
+  }
+  return lines;
+}
+
 std::string ExplainText(const v1::ExplainLaunchResponse& response,
                         bool coloured) {
   std::string text = CandidatesText(response, coloured);
@@ -132,6 +146,7 @@ std::string ExplainText(const v1::ExplainLaunchResponse& response,
   AppendList("Descriptors", descriptors, &text);
   AppendList("Steps", {response.steps().begin(), response.steps().end()},
              &text);
+  AppendList("Plugins", PluginLines(response), &text);
   if (response.refusals().empty()) {
     return absl::StrCat(text, "The launch would go ahead.\n");
   }

@@ -105,6 +105,22 @@ absl::StatusOr<UniqueFd> OpenProcess(absl::string_view id,
   return pidfd;
 }
 
+LaunchExplanation ExplainPlan(const PlannedLaunch& planned) {
+  LaunchExplanation explanation;
+  explanation.argv = planned.plan.argv;
+  explanation.machine_type = planned.machine_type;
+  explanation.accel = planned.accel;
+  explanation.accel_reason = planned.accel_reason;
+  for (const PlannedFd& fd : planned.plan.fds) {
+    explanation.fds.push_back({fd.number, DescribeFd(planned.plan, fd)});
+  }
+  for (const LaunchStepInfo& step : kLaunchSteps) {
+    explanation.steps.push_back(
+        absl::StrCat(step.name, ": ", step.what, " (", step.why, ")"));
+  }
+  return explanation;
+}
+
 }  // namespace
 
 struct QemuDriver::Pending {
@@ -133,19 +149,7 @@ void QemuDriver::Explain(const GuestRecord& guest,
       guest,
       [done = std::move(done)](absl::StatusOr<PlannedLaunch> planned) mutable {
         if (!planned.ok()) return done(planned.status());
-        LaunchExplanation explanation;
-        explanation.argv = planned->plan.argv;
-        explanation.machine_type = planned->machine_type;
-        explanation.accel = planned->accel;
-        explanation.accel_reason = planned->accel_reason;
-        for (const PlannedFd& fd : planned->plan.fds) {
-          explanation.fds.push_back({fd.number, DescribeFd(planned->plan, fd)});
-        }
-        for (const LaunchStepInfo& step : kLaunchSteps) {
-          explanation.steps.push_back(
-              absl::StrCat(step.name, ": ", step.what, " (", step.why, ")"));
-        }
-        done(std::move(explanation));
+        done(ExplainPlan(*planned));
       });
 }
 
@@ -157,8 +161,21 @@ void QemuDriver::Launch(const GuestRecord& guest,
   pending_[guest.id] = pending;
   parts_.planner->Plan(guest,
                        [this, pending](absl::StatusOr<PlannedLaunch> planned) {
-                         Spawn(pending, std::move(planned));
+                         Look(pending, std::move(planned));
                        });
+}
+
+void QemuDriver::Look(const PendingPtr& pending,
+                      absl::StatusOr<PlannedLaunch> planned) {
+  if (look_ == nullptr || !planned.ok() || pending->failed) {
+    return Spawn(pending, std::move(planned));
+  }
+  auto plan = std::make_shared<PlannedLaunch>(*std::move(planned));
+  look_(pending->record, ExplainPlan(*plan),
+        [this, pending, plan](absl::Status seen) {
+          if (!seen.ok()) return Spawn(pending, std::move(seen));
+          Spawn(pending, std::move(*plan));
+        });
 }
 
 void QemuDriver::Spawn(const PendingPtr& pending,

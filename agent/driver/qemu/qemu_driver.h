@@ -37,6 +37,7 @@ class QemuDriver final : public GuestDriver {
   ~QemuDriver() override;
 
   void SetEventSink(GuestEventSink* sink) override { sink_ = sink; }
+  void SetLastLook(LastLook look) override { look_ = std::move(look); }
   void Explain(const GuestRecord& guest,
                Completion<LaunchExplanation> done) override;
   void Launch(const GuestRecord& guest, Completion<DriverGuest> done) override;
@@ -57,6 +58,7 @@ class QemuDriver final : public GuestDriver {
   struct Pending;
   using PendingPtr = std::shared_ptr<Pending>;
 
+  void Look(const PendingPtr& pending, absl::StatusOr<PlannedLaunch> planned);
   void Spawn(const PendingPtr& pending, absl::StatusOr<PlannedLaunch> planned);
   void Handshake(const PendingPtr& pending, absl::StatusOr<Launched> launched);
   void LetRun(const PendingPtr& pending, absl::StatusOr<std::string> state);
@@ -71,6 +73,7 @@ class QemuDriver final : public GuestDriver {
 
   const Parts parts_;
   GuestEventSink* sink_ = nullptr;
+  LastLook look_;
   std::map<std::string, std::shared_ptr<QemuGuest>, std::less<>> guests_;
   // What Find() saw, for Adopt().
   std::map<std::string, GuestProcess, std::less<>> found_;

@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,16 @@ absl::Status CheckHost(const GuestRecord& guest) {
                     absl::StrCat("guests/", guest.id), "there is no KVM");
 }
 
+LaunchExplanation ExplainFake(const GuestRecord& guest) {
+  LaunchExplanation explanation;
+  explanation.argv = {"fake", guest.id};
+  explanation.fds = {{3, "monitor"}};
+  explanation.accel_reason = "there is no KVM here";
+  explanation.machine_type = "pc-q35-7.2";
+  explanation.steps = {"none: there is no process"};
+  return explanation;
+}
+
 }  // namespace
 
 absl::Status FakeDriver::FaultOf(const std::string& verb) {
@@ -65,13 +76,7 @@ void FakeDriver::SetEventSink(GuestEventSink* sink) {
 
 void FakeDriver::Explain(const GuestRecord& guest,
                          Completion<LaunchExplanation> done) {
-  LaunchExplanation explanation;
-  explanation.argv = {"fake", guest.id};
-  explanation.fds = {{3, "monitor"}};
-  explanation.accel_reason = "there is no KVM here";
-  explanation.machine_type = "pc-q35-7.2";
-  explanation.steps = {"none: there is no process"};
-  absl::StatusOr<LaunchExplanation> result = std::move(explanation);
+  absl::StatusOr<LaunchExplanation> result = ExplainFake(guest);
   absl::Status fault = FaultOf("explain");
   if (fault.ok()) fault = CheckHost(guest);
   if (!fault.ok()) result = fault;
@@ -104,6 +109,16 @@ void FakeDriver::FinishLaunch(const GuestRecord& guest,
     return loop_->Post(
         [fault, done = std::move(done)]() mutable { done(fault); });
   }
+  if (look_ == nullptr) return MakeGuest(guest, std::move(done));
+  auto answer = std::make_shared<Completion<DriverGuest>>(std::move(done));
+  look_(guest, ExplainFake(guest), [this, guest, answer](absl::Status seen) {
+    if (seen.ok()) return MakeGuest(guest, std::move(*answer));
+    loop_->Post([seen, answer] { (*answer)(seen); });
+  });
+}
+
+void FakeDriver::MakeGuest(const GuestRecord& guest,
+                           Completion<DriverGuest> done) {
   ++launches_;
   Guest& entry = guests_[guest.id];
   entry = Guest();

@@ -53,6 +53,7 @@ class FakeDriver final : public GuestDriver {
   int launches() const { return launches_; }
 
   void SetEventSink(GuestEventSink* sink) override;
+  void SetLastLook(LastLook look) override { look_ = std::move(look); }
   void Explain(const GuestRecord& guest,
                Completion<LaunchExplanation> done) override;
   void Launch(const GuestRecord& guest, Completion<DriverGuest> done) override;
@@ -97,9 +98,11 @@ class FakeDriver final : public GuestDriver {
   // Tells the sink later, if the guest is the present agent's.
   void Tell(const Guest& guest, absl::AnyInvocable<void(GuestEventSink*)> what);
   void FinishLaunch(const GuestRecord& guest, Completion<DriverGuest> done);
+  void MakeGuest(const GuestRecord& guest, Completion<DriverGuest> done);
 
   EventLoop* const loop_;
   GuestEventSink* sink_ = nullptr;
+  LastLook look_;
   std::map<std::string, Guest, std::less<>> guests_;
   std::map<std::string, absl::Status> faults_;
   bool hold_launches_ = false;

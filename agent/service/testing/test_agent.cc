@@ -50,7 +50,7 @@ v1::Host MakeHost() {
 
 }  // namespace
 
-TestAgent::TestAgent()
+TestAgent::TestAgent(std::vector<PluginConfig> plugins)
     : loop_(std::make_unique<EventLoop>("agent")),
       executor_(std::make_unique<Executor>("worker", 2, 1000)),
       driver_(std::make_unique<FakeDriver>(loop_.get())) {
@@ -63,12 +63,23 @@ TestAgent::TestAgent()
       loop_.get(), executor_.get(), store_.get(), tracker_.get(), kHost});
   if (!view_->Begin().ok()) abort();
   view_->SetHost(MakeHost());
+  PluginSet::Parts set;
+  set.host_wide = std::move(plugins);
+  set.make = [this](const PluginConfig& config) {
+    fakes_.push_back(std::make_shared<FakeLaunchPlugin>(loop_.get(), config));
+    return fakes_.back();
+  };
+  plugins_ = std::make_unique<PluginSet>(std::move(set));
+  review_ = std::make_unique<LaunchReview>(
+      LaunchReview::Parts{loop_.get(), plugins_.get(), kHost});
+  feed_ = std::make_unique<PluginNotifier>(view_.get(), plugins_.get());
   book_ = std::make_unique<GuestBook>(
       GuestBook::Parts{loop_.get(), store_.get(), tracker_.get(),
-                       encoder_.get(), view_.get(), Clock::Real()});
+                       encoder_.get(), feed_.get(), Clock::Real()});
   supervisor_ = std::make_unique<GuestSupervisor>(GuestSupervisor::Parts{
       loop_.get(), executor_.get(), store_.get(), driver_.get(), book_.get(),
-      encoder_.get(), Clock::Real(), "boot", kMemoryBytes, kVcpus, 100});
+      encoder_.get(), Clock::Real(), "boot", kMemoryBytes, kVcpus, 100,
+      review_.get()});
   absl::Notification recovered;
   supervisor_->Recover([&](absl::Status status) {
     if (!status.ok()) abort();

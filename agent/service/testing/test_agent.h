@@ -7,10 +7,16 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/config/plugin_config.h"
 #include "agent/driver/testing/fake_driver.h"
+#include "agent/plugin/launch_review.h"
+#include "agent/plugin/plugin_notifier.h"
+#include "agent/plugin/plugin_set.h"
+#include "agent/plugin/testing/fake_launch_plugin.h"
 #include "agent/service/agent_view.h"
 #include "agent/service/proto_operation_encoder.h"
 #include "agent/store/agent_store.h"
@@ -41,7 +47,8 @@ class TestAgent {
   // How long anything may take before a test gives up.
   static constexpr absl::Duration kPatience = absl::Seconds(20);
 
-  TestAgent();
+  // Its plugins are fakes, which allow everything and may be told otherwise.
+  explicit TestAgent(std::vector<PluginConfig> plugins = {});
   ~TestAgent();
   TestAgent(const TestAgent&) = delete;
   TestAgent& operator=(const TestAgent&) = delete;
@@ -85,6 +92,7 @@ class TestAgent {
   }
   // On the loop only.
   FakeDriver& driver() { return *driver_; }
+  FakeLaunchPlugin& plugin(size_t index) { return *fakes_[index]; }
   GuestSupervisor& supervisor() { return *supervisor_; }
 
   EventLoop& loop() { return *loop_; }
@@ -104,6 +112,10 @@ class TestAgent {
   std::unique_ptr<OperationTracker> tracker_;
   std::unique_ptr<ProtoOperationEncoder> encoder_;
   std::unique_ptr<AgentView> view_;
+  std::vector<std::shared_ptr<FakeLaunchPlugin>> fakes_;
+  std::unique_ptr<PluginSet> plugins_;
+  std::unique_ptr<LaunchReview> review_;
+  std::unique_ptr<PluginNotifier> feed_;
   std::unique_ptr<GuestBook> book_;
   std::unique_ptr<GuestSupervisor> supervisor_;
   std::unique_ptr<PageTokenSealer> sealer_;
