@@ -232,6 +232,10 @@ void Lab::AddLeases(const std::string& network, const std::string& file) {
                   "' value: '", file, "' }\n");
 }
 
+void Lab::AddConfig(absl::string_view text) {
+  absl::StrAppend(&more_config_, text, "\n");
+}
+
 void Lab::LimitAgentFiles(int limit) {
   WriteText(dir_ + "/file_limit", absl::StrCat(limit), 0644);
 }

@@ -45,6 +45,8 @@ class Lab {
   void AddDisk(const std::string& name, int64_t bytes);
   // What guests may have in all. Default: 8 GiB and 64 vCPUs.
   void SetCapacity(int64_t memory_bytes, int vcpus);
+  // Adds `text` to the agent's configuration. Before Start.
+  void AddConfig(absl::string_view text);
   // The agent enrols with `token` instead of having a certificate, and listens
   // on `port` of 127.0.0.1. Only AsRoot reaches it directly, then. Before
   // Start.
@@ -106,6 +108,8 @@ class Lab {
   }
   std::string ca_file() const { return dir_ + "/agent/tls/ca.pem"; }
   pid_t agent_pid() const;
+  // Its uid and gid.
+  uid_t agent_uid() const { return agent_uid_; }
   // The most memory that the agent has had since the last ResetAgentPeak, in
   // bytes: resident pages, its libraries' included.
   int64_t AgentPeakBytes() const;

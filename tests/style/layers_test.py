@@ -44,6 +44,8 @@ _MAY_INCLUDE = {
     "server/service": ["auth", "base", "catalog", "innkeeper", "rpc",
                        "server"],
     "cli": ["api", "auth", "base", "cli", "innkeeper", "rpc"],
+    # What others would write: it knows the API only.
+    "examples": ["examples", "innkeeper"],
     "bench": [""],
     "tests": [""],
 }
@@ -52,12 +54,13 @@ _MAY_INCLUDE = {
 _TRANSPORT = re.compile(
     r"(grpcpp?/|google/(protobuf|rpc|longrunning|api)/|.*\.pb\.h$)")
 _TRANSPORT_FOLDERS = ("agent/enrol/", "agent/service/", "api/", "auth/",
-                      "bench/", "catalog/", "cli/", "rpc/", "server/hosts/",
+                      "bench/", "catalog/", "cli/", "examples/", "rpc/",
+                      "server/hosts/",
                       "server/inventory/", "server/service/", "tests/")
 
 # Of our own top folders, so that <sys/socket.h> is none of our business.
 _OWN = ("agent/", "api/", "auth/", "base/", "bench/", "catalog/", "cli/",
-        "innkeeper/", "rpc/", "server/", "tests/")
+        "examples/", "innkeeper/", "rpc/", "server/", "tests/")
 
 
 # A test may put its subject to work with the rest of its process.

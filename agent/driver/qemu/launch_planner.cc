@@ -84,7 +84,8 @@ struct LaunchPlanner::Work {
     bool top = false;  // Not beneath another one: its size is the disk's.
   };
 
-  // Keeps what was read of `volume`, an image; `info` is empty if it is refused.
+  // Keeps what was read of `volume`, an image; `info` is empty if it is
+  // refused.
   void AddSize(const Volume& volume, const ImageInfo& info) {
     if (!volume.top) {
       sizes.back().block_layers.push_back(info.block_device);
