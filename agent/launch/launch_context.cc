@@ -26,6 +26,8 @@ constexpr int64_t kMaxRate = int64_t{1} << 50;
 constexpr int64_t kMaxOverheadBytes = int64_t{1} << 40;
 constexpr int32_t kMaxContextCpuMillis = 1000 * 1000;
 constexpr int32_t kMaxContextPids = 4096;
+// Above every planned descriptor, and some for QEMU itself.
+constexpr int64_t kMinOpenFiles = 128;
 constexpr absl::string_view kNameRule = "must match [a-z0-9][a-z0-9._-]{0,62}";
 
 constexpr absl::string_view kRlimitNames[] = {
@@ -171,6 +173,9 @@ class Checker {
               "case");
     }
     FaultIf(HasTwins(names), "capabilities", "name one twice");
+    // They would hold in that namespace only, in which nothing else is.
+    FaultIf(!names.empty() && context_.namespaces.user == NamespaceMode::kNew,
+            "capabilities", "have no effect in a new user namespace");
   }
 
   void CheckSeccomp() {
@@ -224,6 +229,11 @@ class Checker {
       FaultIf(!IsRlimitName(limit.resource), "rlimits.resource",
               "is not known; \"nofile\" is one that is");
       FaultIf(limit.value < 0, "rlimits.value", "must not be negative");
+      FaultIf(limit.resource == "nofile" && limit.value >= 0 &&
+                  limit.value < kMinOpenFiles,
+              "rlimits.value",
+              absl::StrCat("of nofile must be at least ", kMinOpenFiles,
+                           ": a guest starts with so many"));
     }
     FaultIf(HasTwins(names), "rlimits", "name one resource twice");
   }

@@ -31,7 +31,6 @@ LaunchContext FullContext() {
   context.namespaces.time = NamespaceMode::kNew;
   context.namespaces.ipc = NamespaceMode::kHost;
   context.root = "minimal";
-  context.capabilities = {"net_admin"};
   context.allowed_seccomp_classes = {SeccompClass::kSpawn};
   context.landlock = LandlockMode::kRequired;
   context.cgroup = {"batch", 50,      1500, 256 << 20, 100,
@@ -143,6 +142,11 @@ INSTANTIATE_TEST_SUITE_P(
                [](LaunchContext& c) {
                  c.capabilities = {"chown", "chown"};
                }},
+        Change{"capabilities",
+               [](LaunchContext& c) {
+                 c.capabilities = {"net_admin"};
+                 c.namespaces.user = NamespaceMode::kNew;
+               }},
         Change{"allowed_seccomp_classes",
                [](LaunchContext& c) {
                  c.allowed_seccomp_classes = {static_cast<SeccompClass>(4)};
@@ -178,11 +182,11 @@ INSTANTIATE_TEST_SUITE_P(
                }},
         Change{"rlimits.value",
                [](LaunchContext& c) {
-                 c.rlimits = {{"nofile", -1}};
+                 c.rlimits = {{"cpu", -1}};
                }},
         Change{"rlimits",
                [](LaunchContext& c) {
-                 c.rlimits = {{"nofile", 1}, {"nofile", 2}};
+                 c.rlimits = {{"cpu", 1}, {"cpu", 2}};
                }},
         Change{"nice", [](LaunchContext& c) { c.nice = -21; }},
         Change{"oom_score_adj", [](LaunchContext& c) { c.oom_score_adj = -1; }},
@@ -233,7 +237,7 @@ TEST(LaunchContextTest, ContextsThatDifferInAnyPartAreNotEqual) {
       [](LaunchContext& c) { c.namespaces.cgroup = NamespaceMode::kHost; },
       [](LaunchContext& c) { c.namespaces.time = NamespaceMode::kHost; },
       [](LaunchContext& c) { c.root = ""; },
-      [](LaunchContext& c) { c.capabilities.clear(); },
+      [](LaunchContext& c) { c.capabilities = {"net_admin"}; },
       [](LaunchContext& c) { c.allowed_seccomp_classes.clear(); },
       [](LaunchContext& c) { c.landlock = LandlockMode::kOff; },
       [](LaunchContext& c) { c.cgroup.slice = "other"; },

@@ -20,6 +20,9 @@ enum class LaunchStep : uint8_t {
   kMakeCgroups,
   kMakeTaps,
   kOpenResources,
+  kLimitIo,
+  kOpenNamespaces,
+  kMakeUserNamespace,
   kClone,
   kRelease,
   kEnterCgroups,
@@ -31,6 +34,10 @@ enum class LaunchStep : uint8_t {
   kEnterRoot,
   kForkQemu,
   kArrangeQemuFds,
+  kLimitQemu,
+  kLabelQemu,
+  kEnterUserNamespace,
+  kConfineFiles,
   kDropToQemu,
   kListenForMonitors,
   kExecQemu,
@@ -42,39 +49,55 @@ enum class LaunchStep : uint8_t {
   kRecordLaunched,
 };
 
+// Which of the two tables a step is in: a launch with a user namespace of its
+// own takes some that others do not, and they are what fixes its order.
+enum class LaunchTable : uint8_t { kBoth, kWithUserNamespace };
+
 struct LaunchStepInfo {
   LaunchStep step;
   LaunchProcess process;
   const char* name;  // As in errors and failpoints.
   const char* what;
   const char* why;
+  LaunchTable table = LaunchTable::kBoth;
 };
 
-// In the order of LaunchStep. The steps of one process run in this order;
-// kQemu and kKeeper run side by side after kForkQemu.
+// Both tables, in the order of LaunchStep. The steps of one process run in this
+// order; kQemu and kKeeper run side by side after kForkQemu.
 inline constexpr LaunchStepInfo kLaunchSteps[] = {
     {LaunchStep::kCheck, LaunchProcess::kLauncher, "check",
-     "check bounds, the binary, the id and the number of guests",
+     "check bounds, the binary, the id, the number of guests and every part of "
+     "the context",
      "nothing is made for a plan that cannot work"},
     {LaunchStep::kAllocateUids, LaunchProcess::kLauncher, "allocate_uids",
      "take two uids that no live guest and no process has",
      "QEMU and its keeper share a uid with nobody, not even each other"},
     {LaunchStep::kRecordIntent, LaunchProcess::kLauncher, "record_intent",
-     "write the journal entry",
+     "write the journal entry: uids, gid, label and control group together",
      "a launcher killed from here on undoes the launch when it starts again"},
     {LaunchStep::kMakeGuestDir, LaunchProcess::kLauncher, "make_guest_dir",
      "make the guest's directory, manifest, log directory and sockets",
      "the sockets belong to root and the agent, never to QEMU"},
     {LaunchStep::kMakeCgroups, LaunchProcess::kLauncher, "make_cgroups",
-     "make a control group in each hierarchy and set the limits",
+     "make a control group in each hierarchy, in its slice, and set the limits",
      "no process of the guest ever runs without its limits"},
     {LaunchStep::kMakeTaps, LaunchProcess::kLauncher, "make_taps",
      "say what each tap may send; make it, plug it into its bridge, set it up",
      "a frame is looked at before the first one can be sent"},
     {LaunchStep::kOpenResources, LaunchProcess::kLauncher, "open_resources",
-     "open images beneath their pools; make overlays, RAM, pipes; take a "
-     "network",
+     "open images beneath their pools; make overlays, RAM, pipes",
      "each open file description belongs to one QEMU, and its locks with it"},
+    {LaunchStep::kLimitIo, LaunchProcess::kLauncher, "limit_io",
+     "limit I/O on the block devices of the disks, where that is asked for",
+     "which devices they are is known once the images are open"},
+    {LaunchStep::kOpenNamespaces, LaunchProcess::kLauncher, "open_namespaces",
+     "take a network namespace: a new one, or what was found under its name",
+     "by descriptor, so that no name is looked up again inside"},
+    {LaunchStep::kMakeUserNamespace, LaunchProcess::kLauncher,
+     "make_user_namespace",
+     "make a user namespace that holds the guest's ids and no other",
+     "its maps need root's rights outside of it",
+     LaunchTable::kWithUserNamespace},
     {LaunchStep::kClone, LaunchProcess::kLauncher, "clone",
      "clone3 into new namespaces and the control group, with a pidfd",
      "there is no moment at which the process is outside of them"},
@@ -86,8 +109,8 @@ inline constexpr LaunchStepInfo kLaunchSteps[] = {
      "enter the version 1 hierarchies, by descriptors from the launcher",
      "clone3 cannot, and before all else no process is outside of its limits"},
     {LaunchStep::kEnterNetwork, LaunchProcess::kInit, "enter_network",
-     "enter the network namespace that the launcher made ahead",
-     "to make one takes as long as all others; nobody else ever has this one"},
+     "enter the network namespace that the launcher opened, if not the host's",
+     "one is made ahead: to make it takes as long as all others"},
     {LaunchStep::kAwaitGo, LaunchProcess::kInit, "await_go",
      "wait for the launcher's word",
      "if the launcher is gone the process ends instead"},
@@ -95,12 +118,14 @@ inline constexpr LaunchStepInfo kLaunchSteps[] = {
      "new session, cgroup namespace, default signals, no controlling terminal",
      "the namespace is rooted in the groups entered above"},
     {LaunchStep::kLimitResources, LaunchProcess::kInit, "limit_resources",
-     "lower the hard resource limits, raise the oom score",
+     "lower the hard resource limits, set the oom score",
      "no core may hold guest memory; a guest is killed before the host's own"},
     {LaunchStep::kNameHost, LaunchProcess::kInit, "name_host",
-     "set the host name to the guest's id", "the host's own name is hidden"},
+     "set the host name to the guest's id, unless the namespace is the host's",
+     "the host's own name is hidden"},
     {LaunchStep::kEnterRoot, LaunchProcess::kInit, "enter_root",
-     "build a read-only root, pivot into it and cover it",
+     "build a read-only root, or bind the context's, pivot into it and cover "
+     "it",
      "QEMU sees its libraries, few devices, itself; no user namespaces"},
     {LaunchStep::kForkQemu, LaunchProcess::kInit, "fork_qemu",
      "make QEMU's process, with a pidfd for the launcher",
@@ -109,15 +134,30 @@ inline constexpr LaunchStepInfo kLaunchSteps[] = {
     {LaunchStep::kArrangeQemuFds, LaunchProcess::kQemu, "arrange_qemu_fds",
      "place the planned descriptors and close every other",
      "a leaked descriptor is a hole in the jail"},
+    {LaunchStep::kLimitQemu, LaunchProcess::kQemu, "limit_qemu",
+     "bound the size of files; set the context's limits, nice and processors",
+     "the keeper's limits stay the usual ones; nice may need privilege"},
+    {LaunchStep::kLabelQemu, LaunchProcess::kQemu, "label_qemu",
+     "name the SELinux label or AppArmor profile that exec is to give",
+     "the file to write it to can no longer be opened after the next steps"},
+    {LaunchStep::kEnterUserNamespace, LaunchProcess::kQemu,
+     "enter_user_namespace", "enter the guest's user namespace",
+     "all that needs the host's privilege is done; it gives every capability "
+     "inside, which are dropped next",
+     LaunchTable::kWithUserNamespace},
+    {LaunchStep::kConfineFiles, LaunchProcess::kQemu, "confine_files",
+     "Landlock: read and execute below the root, write to /dev/null and "
+     "/dev/kvm; no signals to others",
+     "holds even where a mount or a file's mode should turn out wrong"},
     {LaunchStep::kDropToQemu, LaunchProcess::kQemu, "drop_to_qemu",
-     "file size, groups, gid, uid, keyring, every capability set, securebits, "
+     "groups, gid, uid, keyring, every capability set, securebits, "
      "no_new_privs; verify",
      "groups and gid need the privilege that the uid gives up"},
     {LaunchStep::kListenForMonitors, LaunchProcess::kQemu,
      "listen_for_monitors", "listen(2) on the monitors' sockets",
      "whoever connects is shown the pid and uid of the process that listened"},
     {LaunchStep::kExecQemu, LaunchProcess::kQemu, "exec_qemu",
-     "execute argv with three environment variables",
+     "execute argv with three environment variables and the context's",
      "the status channel closes by itself: exec worked"},
 
     {LaunchStep::kArrangeKeeperFds, LaunchProcess::kKeeper,
@@ -139,6 +179,11 @@ inline constexpr LaunchStepInfo kLaunchSteps[] = {
      "complete the journal entry",
      "from here on a restarted launcher keeps the guest"},
 };
+
+// Whether a launch with or without a user namespace of its own takes `info`.
+constexpr bool IsTaken(const LaunchStepInfo& info, bool user_namespace) {
+  return info.table == LaunchTable::kBoth || user_namespace;
+}
 
 inline constexpr int kLaunchStepCount =
     sizeof(kLaunchSteps) / sizeof(kLaunchSteps[0]);

@@ -33,6 +33,27 @@ TEST(LaunchStepsTest, NothingIsMadeBeforeItIsWrittenDown) {
   EXPECT_LT(LaunchStep::kRecordIntent, LaunchStep::kClone);
 }
 
+TEST(LaunchStepsTest, UserNamespaceIsEnteredAfterAllThatNeedsTheHost) {
+  for (const LaunchStep step :
+       {LaunchStep::kMakeUserNamespace, LaunchStep::kEnterCgroups,
+        LaunchStep::kEnterNetwork, LaunchStep::kNameHost,
+        LaunchStep::kEnterRoot, LaunchStep::kLimitQemu,
+        LaunchStep::kLabelQemu}) {
+    EXPECT_LT(step, LaunchStep::kEnterUserNamespace);
+  }
+  EXPECT_LT(LaunchStep::kEnterUserNamespace, LaunchStep::kDropToQemu);
+}
+
+TEST(LaunchStepsTest, TablesDifferByTheStepsOfTheUserNamespace) {
+  std::set<LaunchStep> more;
+  for (const LaunchStepInfo& info : kLaunchSteps) {
+    EXPECT_TRUE(IsTaken(info, true)) << info.name;
+    if (!IsTaken(info, false)) more.insert(info.step);
+  }
+  EXPECT_EQ(more, (std::set<LaunchStep>{LaunchStep::kMakeUserNamespace,
+                                        LaunchStep::kEnterUserNamespace}));
+}
+
 TEST(LaunchStepsTest, PrivilegeIsDroppedBeforeListenAndExec) {
   EXPECT_LT(LaunchStep::kLimitResources, LaunchStep::kDropToQemu);
   EXPECT_LT(LaunchStep::kEnterRoot, LaunchStep::kDropToQemu);

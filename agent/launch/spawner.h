@@ -8,6 +8,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/string_view.h"
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_plan.h"
 #include "base/completion.h"
 #include "base/unique_fd.h"
@@ -57,6 +58,8 @@ class Spawner {
   // RESOURCE_EXHAUSTED (TOO_MANY_GUESTS, UID_POOL_EXHAUSTED).
   // NOT_FOUND (NETWORK_NOT_FOUND), FAILED_PRECONDITION (ADDRESS_IN_USE,
   // NETWORK_UNAVAILABLE): a tap cannot be had.
+  // FAILED_PRECONDITION (CONTEXT_UNAVAILABLE): with every part of the context
+  // that this host cannot give.
   // INTERNAL (GUEST_LAUNCH_FAILED): metadata "step" (launch_steps.h), "errno".
   virtual void Launch(LaunchPlan plan, Completion<Launched> done) = 0;
 
@@ -74,6 +77,9 @@ class Spawner {
 
   // Every guest launched and not released, sorted by id.
   virtual void List(Completion<std::vector<KnownGuest>> done) = 0;
+
+  // What this host can give of a context, as it is now.
+  virtual void Offer(Completion<ContextOffer> done) = 0;
 
   // `handler` runs once, on the loop, when the launcher is lost, before what
   // waits for it is told; at once if it is lost already.

@@ -23,6 +23,7 @@
 #include "agent/launch/launch_plan.h"
 #include "agent/launcher/block_source.h"
 #include "agent/launcher/volume_list.h"
+#include "agent/launcher/context_config.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -186,6 +187,15 @@ void CheckPaths(const LauncherConfig& config, Faults& faults) {
       faults.AddPath("--dev-dir", config.dev_dir);
     }
   }
+  for (const auto& [unused, path] : config.context.roots) {
+    if (!IsPlainPath(path)) {
+      faults.Add("--root", "must be an absolute path without '..'");
+    } else if (!IsDirectory(path)) {
+      faults.Add("--root", absl::StrCat(path, " is not a directory"));
+    } else {
+      faults.AddPath("--root", path);
+    }
+  }
   for (const auto& [flag, path] :
        {std::make_pair("--run-dir", &config.run_dir),
         std::make_pair("--state-dir", &config.state_dir)}) {
@@ -274,6 +284,10 @@ absl::Status CheckConfig(const LauncherConfig& config) {
     faults.AddIf(group == 0 || is_guests(group), "--agent-user",
                  absl::StrCat("must not be in group ", group,
                               ", which is root's or a guest's"));
+  }
+  for (const auto& [flag, why] : FindContextConfigFaults(
+           config.context, {config.uid_base, config.uid_count, agent})) {
+    faults.Add(flag, why);
   }
   CheckPaths(config, faults);
   return faults.Build();

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/launcher/context_config.h"
 #include "agent/launcher/credentials.h"
 #include "agent/launcher/network_config.h"
 
@@ -37,6 +38,7 @@ struct LauncherConfig {
   // Of each file that a guest writes, whatever the agent asks for.
   int64_t max_file_bytes = 0;
   std::string cgroup_parent;
+  ContextConfig context;  // What contexts may name.
 };
 
 // "NAME" of the user database, with its groups, or "UID:GID", with none.

@@ -56,6 +56,13 @@ class ConfigTest : public testing::Test {
   LauncherConfig config_;
 };
 
+TEST_F(ConfigTest, WhatContextsMayNameIsCheckedToo) {
+  config_.context.identities["bad"].uid = 0;
+  ExpectFault("--identity");
+  config_.context.roots["bad"] = "/no/such/root";
+  ExpectFault("--root");
+}
+
 TEST_F(ConfigTest, RootOwnedPathsBelowAStickyDirectoryAreFine) {
   EXPECT_THAT(CheckConfig(config_), IsOk());
 }

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_context.h"
 #include "agent/launcher/wire.h"
 
@@ -15,6 +17,7 @@ namespace {
 constexpr size_t kMaxNameBytes = 64;
 // More than there are; that none is twice is checked later.
 constexpr size_t kMaxClasses = 8;
+constexpr size_t kMaxOwnCpusBytes = 4096;
 
 void WriteLabel(const LaunchLabel& label, WireWriter& out) {
   out.String(label.value);
@@ -52,6 +55,19 @@ void WriteNames(const std::vector<std::string>& names, WireWriter& out) {
 std::vector<std::string> ReadNames(WireReader& in, size_t limit) {
   std::vector<std::string> names(in.Count(limit));
   for (std::string& name : names) name = in.String(kMaxNameBytes);
+  return names;
+}
+
+void WriteSet(const std::set<std::string>& names, WireWriter& out) {
+  out.U32(static_cast<uint32_t>(names.size()));
+  for (const std::string& name : names) out.String(name);
+}
+
+std::set<std::string> ReadSet(WireReader& in) {
+  std::set<std::string> names;
+  const size_t count = in.Count(kMaxOffered);
+  // "user/" before a name.
+  for (size_t i = 0; i < count; ++i) names.insert(in.String(kMaxNameBytes + 5));
   return names;
 }
 
@@ -171,6 +187,53 @@ LaunchContext ReadContext(WireReader& in) {
                                      std::move(value));
   }
   return context;
+}
+
+void WriteOffer(const ContextOffer& offer, WireWriter& out) {
+  for (const std::set<std::string>* names :
+       {&offer.identities, &offer.owners, &offer.groups, &offer.roots,
+        &offer.capabilities}) {
+    WriteSet(*names, out);
+  }
+  out.Bool(offer.networks.has_value());
+  if (offer.networks.has_value()) WriteSet(*offer.networks, out);
+  out.U32(static_cast<uint32_t>(offer.rlimits.size()));
+  for (const auto& [name, most] : offer.rlimits) {
+    out.String(name);
+    out.I64(most);
+  }
+  WriteInt32(offer.least_nice, out);
+  WriteInt32(offer.least_oom_score_adj, out);
+  out.String(offer.cpus);
+  out.U32(offer.landlock_abi);
+  for (const bool given : {offer.selinux, offer.apparmor, offer.user_namespaces,
+                           offer.time_namespaces, offer.io_limits}) {
+    out.Bool(given);
+  }
+}
+
+ContextOffer ReadOffer(WireReader& in) {
+  ContextOffer offer;
+  for (std::set<std::string>* names :
+       {&offer.identities, &offer.owners, &offer.groups, &offer.roots,
+        &offer.capabilities}) {
+    *names = ReadSet(in);
+  }
+  if (in.Bool()) offer.networks = ReadSet(in);
+  const size_t limits = in.Count(kMaxOffered);
+  for (size_t i = 0; i < limits; ++i) {
+    std::string name = in.String(kMaxNameBytes);
+    offer.rlimits[std::move(name)] = in.I64();
+  }
+  offer.least_nice = ReadInt32(in);
+  offer.least_oom_score_adj = ReadInt32(in);
+  offer.cpus = in.String(kMaxOwnCpusBytes);
+  offer.landlock_abi = in.U32();
+  for (bool* given : {&offer.selinux, &offer.apparmor, &offer.user_namespaces,
+                      &offer.time_namespaces, &offer.io_limits}) {
+    *given = in.Bool();
+  }
+  return offer;
 }
 
 }  // namespace innkeeper

@@ -1,7 +1,8 @@
-// A LaunchContext among the messages of protocol.h.
+// A LaunchContext and a ContextOffer among the messages of protocol.h.
 #ifndef INNKEEPER_AGENT_LAUNCHER_CONTEXT_WIRE_H_
 #define INNKEEPER_AGENT_LAUNCHER_CONTEXT_WIRE_H_
 
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_context.h"
 #include "agent/launcher/wire.h"
 
@@ -13,6 +14,10 @@ void WriteContext(const LaunchContext& context, WireWriter& out);
 // yet checked for more. `in` fails on anything that WriteContext() never
 // writes.
 LaunchContext ReadContext(WireReader& in);
+
+// No list of `offer` is longer than kMaxOffered.
+void WriteOffer(const ContextOffer& offer, WireWriter& out);
+ContextOffer ReadOffer(WireReader& in);
 
 }  // namespace innkeeper
 

@@ -1,8 +1,10 @@
 #include "agent/launcher/context_wire.h"
 
+#include <set>
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_context.h"
 #include "agent/launcher/wire.h"
 #include "gtest/gtest.h"
@@ -73,6 +75,47 @@ TEST(ContextWireTest, ListsBeyondTheirBoundsAreRefused) {
     WireReader in(bytes);
     ReadContext(in);
     EXPECT_FALSE(in.Done());
+  }
+}
+
+TEST(ContextWireTest, OfferComesBackWholeAndItsCutsDoNot) {
+  ContextOffer offer;
+  offer.identities = {"build"};
+  offer.owners = {"user/" + std::string(63, 'a')};
+  offer.groups = {"disks", "video"};
+  offer.roots = {"minimal"};
+  offer.capabilities = {"net_admin"};
+  offer.networks = std::set<std::string>{"blue"};
+  offer.rlimits = {{"nofile", 4096}};
+  offer.least_nice = -7;
+  offer.least_oom_score_adj = -5;
+  offer.cpus = "0-3";
+  offer.landlock_abi = 3;
+  offer.selinux = offer.user_namespaces = true;
+  WireWriter out;
+  WriteOffer(offer, out);
+  const std::string bytes = out.data();
+
+  WireReader in(bytes);
+  const ContextOffer back = ReadOffer(in);
+
+  ASSERT_TRUE(in.Done());
+  EXPECT_EQ(back.owners, offer.owners);
+  EXPECT_EQ(back.groups, offer.groups);
+  EXPECT_EQ(back.networks, offer.networks);
+  EXPECT_EQ(back.rlimits, offer.rlimits);
+  EXPECT_EQ(back.least_nice, -7);
+  EXPECT_EQ(back.least_oom_score_adj, -5);
+  EXPECT_EQ(back.cpus, "0-3");
+  EXPECT_EQ(back.landlock_abi, 3u);
+  EXPECT_TRUE(back.selinux);
+  EXPECT_FALSE(back.apparmor);
+  EXPECT_TRUE(back.user_namespaces);
+  EXPECT_FALSE(back.time_namespaces);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    WireReader cut(absl::string_view(bytes).substr(0, size));
+    ReadOffer(cut);
+    EXPECT_FALSE(cut.Done()) << size;
   }
 }
 

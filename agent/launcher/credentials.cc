@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -27,8 +28,13 @@ constexpr unsigned long kSecurebits =
     SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
     SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
-absl::Status EmptyBoundingSet() {
+bool IsKept(int capability, uint64_t kept) {
+  return capability < 64 && ((kept >> capability) & 1) != 0;
+}
+
+absl::Status LimitBoundingSet(uint64_t kept) {
   for (int capability = 0;; ++capability) {
+    if (IsKept(capability, kept)) continue;
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) == 0) continue;
     // Past the last one that this kernel knows.
     if (errno == EINVAL && capability > 0) return absl::OkStatus();
@@ -36,13 +42,36 @@ absl::Status EmptyBoundingSet() {
   }
 }
 
-absl::Status EmptyCapabilities() {
+absl::Status SetCapabilities(uint64_t own, uint64_t inheritable) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
+    sets[i].effective = sets[i].permitted =
+        static_cast<uint32_t>(own >> (32 * i));
+    sets[i].inheritable = static_cast<uint32_t>(inheritable >> (32 * i));
+  }
   if (syscall(SYS_capset, &header, sets) != 0) {
     return ErrnoError(errno, "capset");
   }
   return absl::OkStatus();
+}
+
+// After the ids were changed with PR_SET_KEEPCAPS: an ambient set is the one
+// that a program without capabilities of its own starts with.
+absl::Status KeepCapabilities(uint64_t kept) {
+  // Securebits cannot be set without this one.
+  constexpr uint64_t kSetPcap = uint64_t{1} << CAP_SETPCAP;
+  RETURN_IF_ERROR(SetCapabilities(kept | kSetPcap, kept));
+  for (int capability = 0; capability < 64; ++capability) {
+    if (!IsKept(capability, kept)) continue;
+    if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0) {
+      return ErrnoError(errno, absl::StrCat("keep capability ", capability));
+    }
+  }
+  if (prctl(PR_SET_SECUREBITS, kSecurebits, 0, 0, 0) != 0) {
+    return ErrnoError(errno, "set securebits");
+  }
+  return SetCapabilities(kept, kept);
 }
 
 // Whoever inherits a session keyring has the rights of its possessor on every
@@ -79,22 +108,29 @@ absl::Status Verify(const Credentials& wanted) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
   if (syscall(SYS_capget, &header, sets) != 0) return Unlike("capabilities");
-  for (const __user_cap_data_struct& set : sets) {
-    if (set.effective != 0 || set.permitted != 0 || set.inheritable != 0) {
+  for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
+    const auto kept = static_cast<uint32_t>(wanted.capabilities >> (32 * i));
+    if (sets[i].effective != kept || sets[i].permitted != kept ||
+        sets[i].inheritable != kept) {
       return Unlike("capabilities");
     }
   }
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability, 0, 0, 0) >= 0;
        ++capability) {
-    if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != 0 ||
-        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) != 0) {
+    const int kept = IsKept(capability, wanted.capabilities) ? 1 : 0;
+    if (prctl(PR_CAPBSET_READ, capability, 0, 0, 0) != kept ||
+        prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 0, 0) !=
+            kept) {
       return Unlike("bounding and ambient capabilities");
     }
   }
-  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) {
+  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != (wanted.no_new_privs ? 1 : 0)) {
     return Unlike("no_new_privs");
   }
-  // The way back must be closed.
+  // The way back must be closed, unless the capabilities for it were kept.
+  constexpr uint64_t kSetIds = uint64_t{1} << CAP_SETUID | uint64_t{1}
+                                                               << CAP_SETGID;
+  if ((wanted.capabilities & kSetIds) != 0) return absl::OkStatus();
   if (setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0) {
     return Unlike("that root is out of reach");
   }
@@ -107,14 +143,19 @@ absl::Status DropTo(const Credentials& credentials) {
   if (credentials.uid == 0 || credentials.gid == 0) {
     return ErrnoError(EINVAL, "drop privileges to root");
   }
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
+  const uint64_t kept = credentials.capabilities;
+  if (credentials.no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
     return ErrnoError(errno, "set no_new_privs");
   }
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) {
     return ErrnoError(errno, "clear ambient capabilities");
   }
-  RETURN_IF_ERROR(EmptyBoundingSet());
-  if (prctl(PR_SET_SECUREBITS, kSecurebits, 0, 0, 0) != 0) {
+  RETURN_IF_ERROR(LimitBoundingSet(kept));
+  if (kept != 0) {
+    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) {
+      return ErrnoError(errno, "keep capabilities");
+    }
+  } else if (prctl(PR_SET_SECUREBITS, kSecurebits, 0, 0, 0) != 0) {
     return ErrnoError(errno, "set securebits");
   }
   if (setgroups(credentials.groups.size(), credentials.groups.data()) != 0) {
@@ -128,7 +169,7 @@ absl::Status DropTo(const Credentials& credentials) {
   }
   // As the new user, who then pays for what is put into it.
   RETURN_IF_ERROR(LeaveSessionKeyring());
-  RETURN_IF_ERROR(EmptyCapabilities());
+  RETURN_IF_ERROR(kept != 0 ? KeepCapabilities(kept) : SetCapabilities(0, 0));
   return Verify(credentials);
 }
 

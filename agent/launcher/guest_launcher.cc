@@ -20,8 +20,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_plan.h"
+#include "agent/launcher/host_offer.h"
 #include "agent/launcher/launch_attempt.h"
+#include "agent/launcher/named_network.h"
 #include "agent/launcher/proc.h"
 #include "agent/launcher/protocol.h"
 #include "base/error.h"
@@ -139,6 +142,8 @@ absl::StatusOr<std::unique_ptr<GuestLauncher>> GuestLauncher::Create(
                    LockInstance(absl::StrCat(config.run_dir, "/lock")));
   ASSIGN_OR_RETURN(launcher->boot_id_, BootId());
   RETURN_IF_ERROR(launcher->cgroups_.Prepare());
+  launcher->offer_ =
+      MakeHostOffer(config.context, launcher->cgroups_.CanLimitIo());
   RETURN_IF_ERROR(launcher->Recover());
   return launcher;
 }
@@ -200,13 +205,21 @@ absl::Status GuestLauncher::CheckUidRange() const {
                    "deleted or stopped"));
 }
 
+std::string GuestLauncher::GroupOfGuest(absl::string_view guest) const {
+  const JournalEntry& entry = guests_.at(std::string(guest));
+  // An entry that could not be read does not say.
+  if (entry.uid.empty()) return cgroups_.Find(guest);
+  return GroupOf(entry.slice, guest);
+}
+
 absl::Status GuestLauncher::Discard(absl::string_view guest) {
-  RETURN_IF_ERROR(cgroups_.Kill(guest, kKillPatience));
+  const std::string group = GroupOfGuest(guest);
+  RETURN_IF_ERROR(cgroups_.Kill(group, kKillPatience));
   INNKEEPER_FAILPOINT("launcher.release.killed");
   const auto entry = guests_.find(std::string(guest));
   if (entry != guests_.end()) RETURN_IF_ERROR(taps_.Remove(entry->second.taps));
   INNKEEPER_FAILPOINT("launcher.release.taps_removed");
-  RETURN_IF_ERROR(cgroups_.Remove(guest, kKillPatience));
+  RETURN_IF_ERROR(cgroups_.Remove(group, kKillPatience));
   INNKEEPER_FAILPOINT("launcher.release.cgroups_removed");
   RETURN_IF_ERROR(dirs_.Remove(guest));
   INNKEEPER_FAILPOINT("launcher.release.dir_removed");
@@ -233,7 +246,7 @@ absl::Status GuestLauncher::Kill(absl::string_view guest) {
         .With("guest", guest);
   }
   INNKEEPER_FAILPOINT("launcher.kill.begun");
-  RETURN_IF_ERROR(cgroups_.Kill(guest, kKillPatience));
+  RETURN_IF_ERROR(cgroups_.Kill(GroupOfGuest(guest), kKillPatience));
   INNKEEPER_FAILPOINT("launcher.kill.done");
   return absl::OkStatus();
 }
@@ -262,8 +275,8 @@ std::vector<KnownGuest> GuestLauncher::List(absl::string_view after) const {
         IsRunning(entry->second.pid, entry->second.start_time_ticks);
     guest.pid = entry->second.pid;
     guest.keeper_pid = entry->second.keeper_pid;
-    guest.unix_uid = entry->second.unix_uid;
-    guest.unix_gid = guest.unix_uid;
+    guest.unix_uid = entry->second.qemu_uid;
+    guest.unix_gid = entry->second.qemu_gid;
     guest.start_time_ticks = entry->second.start_time_ticks;
     for (const JournalTap& tap : entry->second.taps) {
       guest.taps.push_back(tap.device);
@@ -272,6 +285,14 @@ std::vector<KnownGuest> GuestLauncher::List(absl::string_view after) const {
     known.push_back(std::move(guest));
   }
   return known;
+}
+
+ContextOffer GuestLauncher::Offer() const {
+  ContextOffer offer = offer_;
+  offer.networks = ListNamedNetworks(kMaxOffered);
+  // There may be more: only a launch tells then.
+  if (offer.networks->size() == kMaxOffered) offer.networks.reset();
+  return offer;
 }
 
 void GuestLauncher::Leave() {

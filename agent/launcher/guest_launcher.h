@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
 #include "agent/launcher/cgroup.h"
@@ -50,6 +51,9 @@ class GuestLauncher {
   // is one, and no more than a reply could hold.
   std::vector<KnownGuest> List(absl::string_view after) const;
 
+  // What contexts can have here, as of now.
+  ContextOffer Offer() const;
+
   // Makes what the next launch will need and nobody has to wait for.
   void MakeAhead() { networks_.MakeAhead(); }
 
@@ -72,6 +76,8 @@ class GuestLauncher {
   // Makes `guest` not exist: processes, taps, groups, directory, then the
   // entry.
   absl::Status Discard(absl::string_view guest);
+  // The control group of `guest`, which has an entry.
+  std::string GroupOfGuest(absl::string_view guest) const;
   std::set<uid_t> LiveUids() const;
   std::vector<JournalTap> LiveTaps() const;
   std::string JailMountPoint() const;
@@ -80,6 +86,7 @@ class GuestLauncher {
   const LauncherConfig config_;
   const ImagePools pools_;
   std::string boot_id_;
+  ContextOffer offer_;  // Without networks.
   Cgroups cgroups_;
   NetNamespaces networks_;
   Taps taps_;

@@ -111,7 +111,7 @@ class IsolationTest : public testing::Test {
     EXPECT_THAT(limits, testing::ContainsRegex("Max core file size +1 +1 "));
     EXPECT_THAT(limits, testing::ContainsRegex("Max open files +1024 +1024 "));
     EXPECT_THAT(limits, testing::ContainsRegex("Max msgqueue size +0 +0 "));
-    EXPECT_EQ(Slurp(absl::StrCat("/proc/", pid, "/oom_score_adj")), "500\n");
+    EXPECT_EQ(Slurp(absl::StrCat("/proc/", pid, "/oom_score_adj")), "300\n");
   }
 
   LauncherHarness harness_;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -18,11 +19,15 @@
 #include "agent/launcher/child_report.h"
 #include "agent/launcher/credentials.h"
 #include "agent/launcher/fd_table.h"
+#include "agent/launcher/landlock.h"
 #include "agent/launcher/mounts.h"
 #include "agent/launcher/namespaces.h"
 #include "agent/launcher/net_namespaces.h"
 #include "agent/launcher/proc.h"
 #include "agent/launcher/rlimits.h"
+#include "agent/launcher/scheduling.h"
+#include "agent/launcher/security_label.h"
+#include "agent/launcher/user_namespace.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 
@@ -36,6 +41,7 @@ constexpr int kBacklog = 4;
 struct Progress {
   const JailSpec& spec;
   int channel;
+  int user_namespace;
   int qemu_pid = 0;  // In the guest's pid namespace.
 };
 
@@ -60,13 +66,19 @@ void ResetSignals() {
   sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-absl::Status DetachFromHost() {
+absl::Status DetachFromHost(const JailSpec& spec) {
   ResetSignals();
   if (setsid() < 0) return ErrnoError(errno, "setsid");
-  return EnterCgroupNamespace();
+  return spec.own_cgroup_namespace ? EnterCgroupNamespace() : absl::OkStatus();
+}
+
+absl::Status LimitResources(const JailSpec& spec) {
+  RETURN_IF_ERROR(SetOomScore(spec.oom_score));
+  return LimitGuest(spec.max_processes, spec.qemu_limits);
 }
 
 absl::Status NameHost(const std::string& name) {
+  if (name.empty()) return absl::OkStatus();
   if (sethostname(name.data(), name.size()) != 0) {
     return ErrnoError(errno, "sethostname");
   }
@@ -94,14 +106,32 @@ absl::StatusOr<int> OpenNull(int flags) {
   return null;
 }
 
+// A number that none of `places` has; a plan has fewer than there are.
+int FreeNumber(const std::vector<FdPlace>& places) {
+  int number = kKeptFd - 1;
+  while (std::any_of(places.begin(), places.end(),
+                     [number](const FdPlace& p) { return p.to == number; })) {
+    --number;
+  }
+  return number;
+}
+
 absl::Status ArrangeQemuFds(Progress& progress) {
   ASSIGN_OR_RETURN(const int null, OpenNull(O_RDONLY));
   std::vector<FdPlace> places = progress.spec.qemu_fds;
   places.push_back({null, STDIN_FILENO});
   places.push_back({progress.spec.output, STDOUT_FILENO});
   places.push_back({progress.spec.output, STDERR_FILENO});
+  const int user_namespace =
+      progress.user_namespace < 0 ? -1 : FreeNumber(places);
+  if (user_namespace >= 0) {
+    places.push_back({progress.user_namespace, user_namespace});
+  }
   RETURN_IF_ERROR(ArrangeFds(places, progress.channel));
   progress.channel = kKeptFd;
+  progress.user_namespace = user_namespace;
+  // ArrangeFds leaves places open across exec; this one must not be.
+  if (user_namespace >= 0) fcntl(user_namespace, F_SETFD, FD_CLOEXEC);
   return absl::OkStatus();
 }
 
@@ -142,15 +172,27 @@ absl::Status ExecQemu(const Progress& progress) {
     argv.push_back(const_cast<char*>(argument.c_str()));
   }
   argv.push_back(nullptr);
-  const char* const environment[] = {"PATH=/usr/bin:/bin", "LANG=C", "HOME=/",
-                                     nullptr};
-  execve(argv[0], argv.data(), const_cast<char**>(environment));
+  std::vector<const char*> environment = {"PATH=/usr/bin:/bin", "LANG=C",
+                                          "HOME=/"};
+  for (const std::string& variable : progress.spec.environment) {
+    environment.push_back(variable.c_str());
+  }
+  environment.push_back(nullptr);
+  execve(argv[0], argv.data(), const_cast<char**>(environment.data()));
   return ErrnoError(errno, absl::StrCat("execute ", argv[0]));
 }
 
-absl::Status DropToQemu(const JailSpec& spec) {
-  RETURN_IF_ERROR(LimitQemu(spec.max_file_bytes));
-  return DropTo(spec.qemu);
+absl::Status LimitQemuAlone(const JailSpec& spec) {
+  RETURN_IF_ERROR(Schedule(spec.nice, spec.cpus));
+  return LimitQemu(spec.max_file_bytes, spec.qemu_limits);
+}
+
+absl::Status ConfineFilesOf(const JailSpec& spec) {
+  if (spec.landlock_abi == 0) return absl::OkStatus();
+  // Without /dev/null to write to QEMU finds no way to lock images.
+  std::vector<std::string> writable = {"/dev/null"};
+  if (spec.root.kvm) writable.push_back("/dev/kvm");
+  return ConfineFiles(spec.landlock_abi, writable);
 }
 
 absl::Status DropToKeeper(const JailSpec& spec) {
@@ -178,13 +220,14 @@ absl::Status RunStep(LaunchStep step, Progress& progress) {
     case LaunchStep::kEnterCgroups:
       return EnterCgroups(spec);
     case LaunchStep::kEnterNetwork:
-      return EnterNetNamespace(spec.network);
+      return spec.network < 0 ? absl::OkStatus()
+                              : EnterNetNamespace(spec.network);
     case LaunchStep::kAwaitGo:
       return AwaitGo(progress);
     case LaunchStep::kDetachFromHost:
-      return DetachFromHost();
+      return DetachFromHost(spec);
     case LaunchStep::kLimitResources:
-      return LimitGuest(spec.max_processes);
+      return LimitResources(spec);
     case LaunchStep::kNameHost:
       return NameHost(spec.hostname);
     case LaunchStep::kEnterRoot:
@@ -193,8 +236,16 @@ absl::Status RunStep(LaunchStep step, Progress& progress) {
       return ForkQemu(progress);
     case LaunchStep::kArrangeQemuFds:
       return ArrangeQemuFds(progress);
+    case LaunchStep::kLimitQemu:
+      return LimitQemuAlone(spec);
+    case LaunchStep::kLabelQemu:
+      return SetExecLabels(spec.labels);
+    case LaunchStep::kEnterUserNamespace:
+      return EnterUserNamespace(progress.user_namespace);
+    case LaunchStep::kConfineFiles:
+      return ConfineFilesOf(spec);
     case LaunchStep::kDropToQemu:
-      return DropToQemu(spec);
+      return DropTo(spec.qemu);
     case LaunchStep::kListenForMonitors:
       return ListenForMonitors(spec);
     case LaunchStep::kExecQemu:
@@ -216,6 +267,7 @@ absl::Status RunStep(LaunchStep step, Progress& progress) {
 void RunSteps(LaunchProcess process, Progress& progress) {
   for (const LaunchStepInfo& info : kLaunchSteps) {
     if (info.process != process) continue;
+    if (!IsTaken(info, progress.spec.user_namespace >= 0)) continue;
     const absl::Status status = RunStep(info.step, progress);
     if (status.ok()) continue;
     SendReport(progress.channel, FailureReport(info.step, status), -1);
@@ -227,7 +279,7 @@ void RunSteps(LaunchProcess process, Progress& progress) {
 }  // namespace
 
 void RunJail(const JailSpec& spec) {
-  Progress progress = {spec, spec.status_channel};
+  Progress progress = {spec, spec.status_channel, spec.user_namespace};
   RunSteps(LaunchProcess::kInit, progress);
   RunSteps(LaunchProcess::kKeeper, progress);
   _exit(1);

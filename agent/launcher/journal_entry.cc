@@ -13,7 +13,7 @@
 namespace innkeeper {
 namespace {
 
-constexpr uint32_t kEntryMagic = 0x334a4b49;  // "IKJ3"
+constexpr uint32_t kEntryMagic = 0x344a4b49;  // "IKJ4"
 constexpr size_t kMaxTaps = 8;
 constexpr size_t kMaxAddresses = 8;
 constexpr size_t kMaxAddressBytes = 16;
@@ -48,6 +48,10 @@ std::string EncodeJournalEntry(const JournalEntry& entry) {
   out.String(entry.uid);
   out.String(entry.boot_id);
   out.U32(entry.unix_uid);
+  out.U32(entry.qemu_uid);
+  out.U32(entry.qemu_gid);
+  out.String(entry.slice);
+  out.String(entry.selinux_label);
   out.I64(entry.pid);
   out.U64(entry.start_time_ticks);
   out.I64(entry.keeper_pid);
@@ -66,6 +70,10 @@ absl::StatusOr<JournalEntry> DecodeJournalEntry(absl::string_view data) {
   entry.uid = in.String(64);
   entry.boot_id = in.String(64);
   entry.unix_uid = in.U32();
+  entry.qemu_uid = in.U32();
+  entry.qemu_gid = in.U32();
+  entry.slice = in.String(64);
+  entry.selinux_label = in.String(512);
   entry.pid = in.I64();
   entry.start_time_ticks = in.U64();
   entry.keeper_pid = in.I64();

@@ -28,8 +28,15 @@ struct JournalEntry {
   std::string uid;
   // The kernel's boot id: of an earlier boot nothing can be left running.
   std::string boot_id;
-  // QEMU's uid; the keeper's follows from it (uid_pool.h). 0: none yet.
+  // The guest's pair of the pool: the keeper's uid follows from it
+  // (uid_pool.h). 0: none yet.
   uint32_t unix_uid = 0;
+  // What QEMU is: of the pair, or what its context names, which others may
+  // share.
+  uint32_t qemu_uid = 0;
+  uint32_t qemu_gid = 0;
+  std::string slice;          // Of its control groups; "" if none.
+  std::string selinux_label;  // "" if none of its own.
   // Only if `launched`.
   int64_t pid = 0;
   uint64_t start_time_ticks = 0;

@@ -18,10 +18,17 @@
 #include "absl/time/time.h"
 #include "agent/launch/launch_context.h"
 #include "agent/launch/launch_plan.h"
+#include "agent/launcher/block_device.h"
+#include "agent/launcher/cgroup.h"
 #include "agent/launcher/guest_launcher.h"
+#include "agent/launcher/mounts.h"
+#include "agent/launcher/named_network.h"
 #include "agent/launcher/namespaces.h"
 #include "agent/launcher/overlay.h"
 #include "agent/launcher/proc.h"
+#include "agent/launcher/resolved_context.h"
+#include "agent/launcher/security_label.h"
+#include "agent/launcher/user_namespace.h"
 #include "base/error.h"
 #include "base/failpoint.h"
 #include "base/log.h"
@@ -60,11 +67,16 @@ int64_t MaxFileBytes(const LaunchPlan& plan, const ImagePools& pools) {
   return most;
 }
 
+bool HasUserNamespace(const LaunchPlan& plan) {
+  return plan.context.namespaces.user == NamespaceMode::kNew;
+}
+
 }  // namespace
 
 absl::StatusOr<Launched> LaunchAttempt::Run() {
   for (const LaunchStepInfo& info : kLaunchSteps) {
     if (info.process != LaunchProcess::kLauncher) continue;
+    if (!IsTaken(info, HasUserNamespace(plan_))) continue;
     const absl::Status status = RunStep(info.step);
     if (status.ok()) continue;
     if (begun_) {
@@ -95,6 +107,12 @@ absl::Status LaunchAttempt::RunStep(LaunchStep step) {
       return MakeTaps();
     case LaunchStep::kOpenResources:
       return OpenResources();
+    case LaunchStep::kLimitIo:
+      return LimitIo();
+    case LaunchStep::kOpenNamespaces:
+      return OpenNamespaces();
+    case LaunchStep::kMakeUserNamespace:
+      return MakeUserNamespace();
     case LaunchStep::kClone:
       return Clone();
     case LaunchStep::kRelease:
@@ -141,21 +159,14 @@ absl::Status LaunchAttempt::Check() {
                  absl::StrCat("guest '", plan_.guest, "' exists already"))
         .With("guest", plan_.guest);
   }
+  group_ = GroupOf(plan_.context.cgroup.slice, plan_.guest);
   // Another instance's, with the same --cgroup-parent: to undo this launch
   // would be to kill that guest.
-  if (!launcher_.cgroups_.Members(plan_.guest).empty()) {
+  if (!launcher_.cgroups_.Members(group_).empty()) {
     return Error(absl::StatusCode::kAlreadyExists, reason::kGuestExists,
                  absl::StrCat("the control group of guest '", plan_.guest,
                               "' has processes that are not this instance's; "
                               "use another id or another --cgroup-parent"))
-        .With("guest", plan_.guest);
-  }
-  if (plan_.context != LaunchContext()) {
-    return Error(absl::StatusCode::kFailedPrecondition,
-                 reason::kContextUnavailable,
-                 absl::StrCat("guest '", plan_.guest,
-                              "' asks for a context, and this launcher gives "
-                              "none; leave it out"))
         .With("guest", plan_.guest);
   }
   const size_t limit = static_cast<size_t>(launcher_.config_.max_guests);
@@ -180,13 +191,45 @@ absl::Status LaunchAttempt::Check() {
   if (!plan_.taps.empty()) {
     RETURN_IF_ERROR(launcher_.taps_.Check(plan_.taps, launcher_.LiveTaps()));
   }
+  RETURN_IF_ERROR(CheckContext());
   INNKEEPER_FAILPOINT("launcher.launch.check");
   return absl::OkStatus();
 }
 
+absl::Status LaunchAttempt::CheckContext() {
+  const LaunchContext& context = plan_.context;
+  const LauncherConfig& config = launcher_.config_;
+  ContextOffer offer = launcher_.offer_;
+  if (context.namespaces.network == NamespaceMode::kNamed) {
+    offer.networks.emplace();
+    absl::StatusOr<UniqueFd> opened =
+        OpenNamedNetwork(context.namespaces.network_name);
+    if (opened.ok()) {
+      named_network_ = *std::move(opened);
+      offer.networks->insert(context.namespaces.network_name);
+    }
+  }
+  ASSIGN_OR_RETURN(context_,
+                   ResolveContext(context, plan_.owner, config.context, offer));
+  if (context_.root.empty()) return absl::OkStatus();
+  return CheckRootTree(context_.root, plan_.argv[0]);
+}
+
 absl::Status LaunchAttempt::AllocateUids() {
+  // Always a pair, whatever the context names: the keeper's is of it, and so is
+  // what tells the guest's label from all others.
   ASSIGN_OR_RETURN(entry_.unix_uid,
                    launcher_.uids_.Allocate(launcher_.LiveUids()));
+  if (context_.has_pool_identity()) {
+    context_.qemu.uid = context_.qemu.gid = entry_.unix_uid;
+  }
+  entry_.qemu_uid = context_.qemu.uid;
+  entry_.qemu_gid = context_.qemu.gid;
+  entry_.slice = plan_.context.cgroup.slice;
+  const LaunchLabel& selinux = plan_.context.selinux;
+  entry_.selinux_label =
+      selinux.unique ? UniqueSelinuxLabel(selinux.value, entry_.unix_uid)
+                     : selinux.value;
   INNKEEPER_FAILPOINT("launcher.launch.allocate_uids");
   return absl::OkStatus();
 }
@@ -211,7 +254,8 @@ absl::Status LaunchAttempt::MakeGuestDir() {
 }
 
 absl::Status LaunchAttempt::MakeCgroups() {
-  RETURN_IF_ERROR(launcher_.cgroups_.Make(plan_.guest, plan_.limits));
+  RETURN_IF_ERROR(
+      launcher_.cgroups_.Make(group_, plan_.limits, plan_.context.cgroup));
   INNKEEPER_FAILPOINT("launcher.launch.make_cgroups");
   return absl::OkStatus();
 }
@@ -271,8 +315,14 @@ absl::StatusOr<UniqueFd> LaunchAttempt::OpenPlanned(const PlannedFd& fd) {
 }
 
 absl::Status LaunchAttempt::OpenResources() {
+  const bool limits_io = HasIoLimit(plan_.context.cgroup);
   for (const PlannedFd& planned : plan_.fds) {
     ASSIGN_OR_RETURN(UniqueFd fd, OpenPlanned(planned));
+    if (limits_io &&
+        (planned.kind == FdKind::kImage || planned.kind == FdKind::kOverlay)) {
+      ASSIGN_OR_RETURN(const dev_t device, BlockDeviceOf(fd.get()));
+      disks_.insert(device);
+    }
     jail_.qemu_fds.push_back({fd.get(), planned.number});
     held_.push_back(std::move(fd));
   }
@@ -288,29 +338,74 @@ absl::Status LaunchAttempt::OpenResources() {
   if (!binary.valid()) return ErrnoError(errno, absl::StrCat("open ", keeper));
   jail_.keeper_binary = binary.get();
   held_.push_back(std::move(binary));
-  ASSIGN_OR_RETURN(UniqueFd network, launcher_.networks_.Take());
-  jail_.network = network.get();
-  held_.push_back(std::move(network));
   ASSIGN_OR_RETURN(channel_, MakeStatusChannel());
   INNKEEPER_FAILPOINT("launcher.launch.open_resources");
   return absl::OkStatus();
 }
 
+absl::Status LaunchAttempt::LimitIo() {
+  RETURN_IF_ERROR(
+      launcher_.cgroups_.LimitIo(group_, plan_.context.cgroup, disks_));
+  INNKEEPER_FAILPOINT("launcher.launch.limit_io");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::OpenNamespaces() {
+  UniqueFd network = std::move(named_network_);
+  if (plan_.context.namespaces.network == NamespaceMode::kNew) {
+    ASSIGN_OR_RETURN(network, launcher_.networks_.Take());
+  }
+  jail_.network = network.valid() ? network.get() : -1;
+  held_.push_back(std::move(network));
+  INNKEEPER_FAILPOINT("launcher.launch.open_namespaces");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::MakeUserNamespace() {
+  ASSIGN_OR_RETURN(UniqueFd made, innkeeper::MakeUserNamespace(context_.qemu));
+  jail_.user_namespace = made.get();
+  held_.push_back(std::move(made));
+  INNKEEPER_FAILPOINT("launcher.launch.make_user_namespace");
+  return absl::OkStatus();
+}
+
+void LaunchAttempt::FillJail() {
+  const LaunchNamespaces& namespaces = plan_.context.namespaces;
+  if (namespaces.uts == NamespaceMode::kNew) jail_.hostname = plan_.guest;
+  jail_.own_cgroup_namespace = namespaces.cgroup == NamespaceMode::kNew;
+  jail_.root = {launcher_.JailMountPoint(), plan_.argv[0], plan_.kvm,
+                context_.root};
+  // The kernel counts the processes of a uid, whosever they are: a shared one
+  // is bounded by the control group alone.
+  const bool own_uid = context_.qemu.uid == entry_.unix_uid;
+  jail_.max_processes = own_uid ? plan_.limits.pids : 0;
+  jail_.oom_score = context_.oom_score;
+  jail_.environment = context_.environment;
+  jail_.qemu_limits = context_.rlimits;
+  jail_.nice = context_.nice;
+  jail_.cpus = context_.cpus;
+  jail_.labels = {entry_.selinux_label, plan_.context.apparmor.value};
+  jail_.landlock_abi = context_.landlock_abi;
+  jail_.qemu = context_.qemu;
+}
+
 absl::Status LaunchAttempt::Clone() {
-  jail_.hostname = plan_.guest;
-  jail_.root = {launcher_.JailMountPoint(), plan_.argv[0], plan_.kvm};
-  jail_.max_processes = plan_.limits.pids;
+  FillJail();
   jail_.status_channel = channel_.child.get();
   jail_.argv = plan_.argv;
   jail_.max_file_bytes = MaxFileBytes(plan_, launcher_.pools_);
-  jail_.qemu.uid = jail_.qemu.gid = entry_.unix_uid;
   jail_.keeper.uid = jail_.keeper.gid = UidPool::KeeperUid(entry_.unix_uid);
   ASSIGN_OR_RETURN(const UniqueFd cgroup,
-                   launcher_.cgroups_.OpenUnified(plan_.guest));
+                   launcher_.cgroups_.OpenUnified(group_));
   ASSIGN_OR_RETURN(const std::vector<UniqueFd> groups,
-                   launcher_.cgroups_.OpenV1(plan_.guest));
+                   launcher_.cgroups_.OpenV1(group_));
   for (const UniqueFd& group : groups) jail_.cgroups.push_back(group.get());
-  ASSIGN_OR_RETURN(const ClonedProcess init, CloneIntoNamespaces(cgroup));
+  NewNamespaces namespaces;
+  namespaces.ipc = plan_.context.namespaces.ipc == NamespaceMode::kNew;
+  namespaces.uts = plan_.context.namespaces.uts == NamespaceMode::kNew;
+  namespaces.time = plan_.context.namespaces.time == NamespaceMode::kNew;
+  ASSIGN_OR_RETURN(const ClonedProcess init,
+                   CloneIntoNamespaces(namespaces, cgroup));
   if (init.pid == 0) {
     // The launcher's end, if kept, would hide that the launcher is gone.
     channel_.launcher.reset();
@@ -379,6 +474,7 @@ absl::Status LaunchAttempt::AwaitExec() {
   if (!qemu_ready_ || !keeper_ready_ || !launched_.pidfd.valid()) {
     return ErrnoError(ECHILD, "a process of the guest died before its program");
   }
+  RETURN_IF_ERROR(VerifyLabels(entry_.pid, jail_.labels));
   INNKEEPER_FAILPOINT("launcher.launch.await_exec");
   return absl::OkStatus();
 }

@@ -2,6 +2,10 @@
 #ifndef INNKEEPER_AGENT_LAUNCHER_LAUNCH_ATTEMPT_H_
 #define INNKEEPER_AGENT_LAUNCHER_LAUNCH_ATTEMPT_H_
 
+#include <sys/types.h>
+
+#include <set>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +17,7 @@
 #include "agent/launcher/guest_dir.h"
 #include "agent/launcher/jail.h"
 #include "agent/launcher/journal_entry.h"
+#include "agent/launcher/resolved_context.h"
 #include "base/unique_fd.h"
 
 namespace innkeeper {
@@ -33,13 +38,18 @@ class LaunchAttempt {
  private:
   absl::Status RunStep(LaunchStep step);
   absl::Status Check();
+  absl::Status CheckContext();
   absl::Status AllocateUids();
   absl::Status RecordIntent();
   absl::Status MakeGuestDir();
   absl::Status MakeCgroups();
   absl::Status MakeTaps();
   absl::Status OpenResources();
+  absl::Status LimitIo();
+  absl::Status OpenNamespaces();
+  absl::Status MakeUserNamespace();
   absl::Status Clone();
+  void FillJail();
   absl::Status ReleaseChild();
   absl::Status AwaitExec();
   absl::Status RecordLaunched();
@@ -59,6 +69,10 @@ class LaunchAttempt {
   StatusChannel channel_;
   JailSpec jail_;
   std::vector<UniqueFd> tap_queues_;
+  ResolvedContext context_;
+  std::string group_;       // The control group.
+  UniqueFd named_network_;  // Opened as early as it is checked.
+  std::set<dev_t> disks_;   // The block devices of the guest's images.
   // Descriptors that jail_ names, until the child has them.
   std::vector<UniqueFd> held_;
   bool qemu_ready_ = false;

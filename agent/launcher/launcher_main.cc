@@ -23,6 +23,7 @@
 #include "absl/strings/string_view.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launcher/config.h"
+#include "agent/launcher/context_config.h"
 #include "agent/launcher/guest_launcher.h"
 #include "agent/launcher/launcher_server.h"
 #include "agent/launcher/network_config.h"
@@ -80,6 +81,20 @@ ABSL_FLAG(
 ABSL_FLAG(std::string, cgroup_parent, "",
           "Control group of the guests, relative to each hierarchy (default "
           "innkeeper-INSTANCE).");
+ABSL_FLAG(std::vector<std::string>, identity, {},
+          "NAME=UID:GID[:GROUP...]: an identity that contexts may name. May be "
+          "given several times, as the next four.");
+ABSL_FLAG(std::vector<std::string>, owner_identity, {},
+          "user/NAME=UID:GID[:GROUP...]: the identity of that owner's guests "
+          "where a context asks for the owner's.");
+ABSL_FLAG(std::vector<std::string>, context_group, {},
+          "NAME=GID: a supplementary group that contexts may name.");
+ABSL_FLAG(std::vector<std::string>, root, {},
+          "NAME=DIRECTORY: a root that contexts may name instead of the usual "
+          "one; it holds QEMU, what that needs, /proc and /dev.");
+ABSL_FLAG(std::vector<std::string>, allow_capability, {},
+          "A capability that contexts may let a guest keep: net_admin.");
+ABSL_FLAG(int32_t, least_nice, 0, "The lowest nice that contexts may name.");
 ABSL_FLAG(bool, check, false, "Check the flags and exit.");
 ABSL_FLAG(bool, list_failpoints, false,
           "Print the failpoints of this build and exit.");
@@ -92,10 +107,12 @@ namespace {
 class Arguments {
  public:
   Arguments(int argc, char** argv) {
-    std::map<std::string, std::string> joined = {{"--block-pool=", ""},
-                                                 {"--network=", ""},
-                                                 {"--pool=", ""},
-                                                 {"--qemu=", ""}};
+    std::map<std::string, std::string> joined = {
+        {"--allow_capability=", ""}, {"--block-pool=", ""},
+        {"--context_group=", ""},    {"--identity=", ""},
+        {"--network=", ""},          {"--owner_identity=", ""},
+        {"--pool=", ""},             {"--qemu=", ""},
+        {"--root=", ""}};
     bool own = true;
     const std::vector<std::string> given =
         SpellFlags(std::vector<std::string>(argv, argv + argc));
@@ -178,6 +195,14 @@ absl::StatusOr<LauncherConfig> ReadFlags(std::vector<char*> rest) {
   config.max_guests = absl::GetFlag(FLAGS_max_guests);
   config.max_file_bytes = absl::GetFlag(FLAGS_max_file_bytes);
   config.cgroup_parent = absl::GetFlag(FLAGS_cgroup_parent);
+  ContextFlags context;
+  context.identities = absl::GetFlag(FLAGS_identity);
+  context.owner_identities = absl::GetFlag(FLAGS_owner_identity);
+  context.groups = absl::GetFlag(FLAGS_context_group);
+  context.roots = absl::GetFlag(FLAGS_root);
+  context.capabilities = absl::GetFlag(FLAGS_allow_capability);
+  context.least_nice = absl::GetFlag(FLAGS_least_nice);
+  ASSIGN_OR_RETURN(config.context, ParseContextFlags(context));
   SetDefaults(config);
   RETURN_IF_ERROR(CheckConfig(config));
   return config;

@@ -159,6 +159,10 @@ Answer LauncherServer::Handle(const Message& message) {
           EncodeHelloReply({config_.instance, config_.run_dir,
                             guests_.pools().pools(), guests_.Networks()});
       return answer;
+    case RequestType::kOffer:
+      if (!message.payload.empty()) break;
+      answer.body = EncodeOffer(guests_.Offer());
+      return answer;
     case RequestType::kLaunch:
       return HandleLaunch(message.payload);
     case RequestType::kOpenImage:

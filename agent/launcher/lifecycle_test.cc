@@ -202,6 +202,10 @@ TEST(LifecycleTest, LauncherKilledAnywhereLeavesAGuestOrNothing) {
   const std::vector<std::string> flags = {network.Flag("lan")};
   LaunchPlan plan = harness.QemuPlan("doomed");
   AddTap("lan", "52:54:00:00:00:0d", {"192.0.2.13"}, 20, &plan);
+  // Every part that a launcher has to take back.
+  plan.context.namespaces.user = NamespaceMode::kNew;
+  plan.context.cgroup.slice = "batch";
+  plan.context.cgroup.io_reads_per_second = 1000;
   const std::vector<std::string> failpoints = Failpoints(harness);
   ASSERT_GE(failpoints.size(), 18u);
   for (const std::string& failpoint : failpoints) {

@@ -1,6 +1,7 @@
 #include "agent/launcher/mounts.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,9 +12,12 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/error.h"
+#include "base/reason.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
 
@@ -21,6 +25,8 @@ namespace innkeeper {
 namespace {
 
 constexpr unsigned long kPlain = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+// Of a root that has programs itself.
+constexpr unsigned long kTreeFlags = MS_NOSUID | MS_NODEV;
 
 absl::Status Mount(const char* source, const char* target, const char* type,
                    unsigned long flags, const char* data) {
@@ -94,7 +100,35 @@ absl::Status LinkMergedUsr() {
   return absl::OkStatus();
 }
 
+// What `path` is when `root` is the root directory.
+absl::StatusOr<mode_t> ModeIn(int root, const std::string& path) {
+  open_how how = {};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  const UniqueFd fd(static_cast<int>(
+      syscall(SYS_openat2, root, path.c_str(), &how, sizeof(how))));
+  struct stat info;
+  if (!fd.valid() || fstat(fd.get(), &info) != 0) {
+    return ErrnoError(errno, path);
+  }
+  return info.st_mode;
+}
+
+absl::Status BindTree(const RootSpec& spec) {
+  const char* const target = spec.mount_point.c_str();
+  RETURN_IF_ERROR(Mount(spec.tree.c_str(), target, nullptr, MS_BIND, nullptr));
+  RETURN_IF_ERROR(Mount(nullptr, target, nullptr,
+                        MS_REMOUNT | MS_BIND | MS_RDONLY | kTreeFlags,
+                        nullptr));
+  if (chdir(target) != 0) return ErrnoError(errno, "chdir");
+  RETURN_IF_ERROR(FillProc());
+  return FillDev(spec.kvm);
+}
+
 absl::Status FillRoot(const RootSpec& spec) {
+  RETURN_IF_ERROR(Mount("tmpfs", spec.mount_point.c_str(), "tmpfs", kPlain,
+                        "size=16k,nr_inodes=64,mode=755"));
+  if (chdir(spec.mount_point.c_str()) != 0) return ErrnoError(errno, "chdir");
   RETURN_IF_ERROR(MakeDirectory("usr"));
   RETURN_IF_ERROR(Bind("/usr", MS_NOSUID | MS_NODEV));
   RETURN_IF_ERROR(LinkMergedUsr());
@@ -109,15 +143,36 @@ absl::Status FillRoot(const RootSpec& spec) {
 
 }  // namespace
 
+absl::Status CheckRootTree(const std::string& tree, const std::string& binary) {
+  const auto refuse = [&](absl::string_view lack) {
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 reason::kContextUnavailable,
+                 absl::StrCat("the root ", tree, " has no ", lack));
+  };
+  const UniqueFd root(open(tree.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root.valid()) return refuse("directory of its own any more");
+  const absl::StatusOr<mode_t> program = ModeIn(root.get(), binary);
+  if (!program.ok() || !S_ISREG(*program) || (*program & 0111) == 0) {
+    return refuse(absl::StrCat("program ", binary));
+  }
+  for (const char* point : {"/proc", "/dev"}) {
+    struct stat info;
+    // Not a link: it would be followed when it is mounted on.
+    if (fstatat(root.get(), point + 1, &info, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISDIR(info.st_mode)) {
+      return refuse(absl::StrCat("directory ", point, " to mount on"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status EnterRoot(const RootSpec& spec) {
   // Devices are made with exactly the modes that are written here.
   umask(0);
   // Nothing that is mounted from here on is seen by the host, nor the reverse.
   RETURN_IF_ERROR(Mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
-  RETURN_IF_ERROR(Mount("tmpfs", spec.mount_point.c_str(), "tmpfs", kPlain,
-                        "size=16k,nr_inodes=64,mode=755"));
-  if (chdir(spec.mount_point.c_str()) != 0) return ErrnoError(errno, "chdir");
-  RETURN_IF_ERROR(FillRoot(spec));
+  const bool has_tree = !spec.tree.empty();
+  RETURN_IF_ERROR(has_tree ? BindTree(spec) : FillRoot(spec));
   // The old root ends up beneath the new one and is let go: pivot_root(2).
   if (syscall(SYS_pivot_root, ".", ".") != 0) {
     return ErrnoError(errno, "pivot_root");
@@ -127,8 +182,10 @@ absl::Status EnterRoot(const RootSpec& spec) {
   }
   if (chdir("/") != 0) return ErrnoError(errno, "chdir /");
   umask(077);
-  RETURN_IF_ERROR(Mount(nullptr, "/", nullptr,
-                        MS_REMOUNT | MS_BIND | MS_RDONLY | kPlain, nullptr));
+  RETURN_IF_ERROR(
+      Mount(nullptr, "/", nullptr,
+            MS_REMOUNT | MS_BIND | MS_RDONLY | (has_tree ? kTreeFlags : kPlain),
+            nullptr));
   // The kernel makes no user namespace for a process whose root is not that of
   // its mount namespace, whatever system call filter it has. This lies on top
   // of the root, and the processes stay below: they never see it.

@@ -37,9 +37,13 @@ absl::StatusOr<ClonedProcess> Clone(uint64_t flags, int cgroup) {
 
 }  // namespace
 
-absl::StatusOr<ClonedProcess> CloneIntoNamespaces(const UniqueFd& cgroup) {
-  return Clone(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
-               cgroup.get());
+absl::StatusOr<ClonedProcess> CloneIntoNamespaces(const NewNamespaces& wanted,
+                                                  const UniqueFd& cgroup) {
+  uint64_t flags = CLONE_NEWNS | CLONE_NEWPID;
+  if (wanted.ipc) flags |= CLONE_NEWIPC;
+  if (wanted.uts) flags |= CLONE_NEWUTS;
+  if (wanted.time) flags |= CLONE_NEWTIME;
+  return Clone(flags, cgroup.get());
 }
 
 absl::StatusOr<ClonedProcess> CloneProcess() { return Clone(0, -1); }

@@ -15,10 +15,19 @@ struct ClonedProcess {
   UniqueFd pidfd;
 };
 
-// Forks into new mount, pid, ipc and uts namespaces and, if `cgroup` is valid,
-// into that version 2 control group. Only for a process with one thread.
-// The network namespace is another matter: net_namespaces.h.
-absl::StatusOr<ClonedProcess> CloneIntoNamespaces(const UniqueFd& cgroup);
+// Which namespaces a new process gets of its own, beside mount and pid.
+struct NewNamespaces {
+  bool ipc = true;
+  bool uts = true;
+  bool time = false;
+};
+
+// Forks into new mount and pid namespaces, those of `wanted` and, if `cgroup`
+// is valid, that version 2 control group. Only for a process with one thread.
+// Network, user and cgroup namespaces are other matters: net_namespaces.h,
+// user_namespace.h and below.
+absl::StatusOr<ClonedProcess> CloneIntoNamespaces(const NewNamespaces& wanted,
+                                                  const UniqueFd& cgroup);
 
 // Forks, with a pidfd.
 absl::StatusOr<ClonedProcess> CloneProcess();

@@ -38,7 +38,8 @@ class NamespacesTest : public testing::Test {
 TEST_F(NamespacesTest, ChildIsTheFirstProcessOfItsOwnNamespaces) {
   int go[2];
   ASSERT_EQ(pipe(go), 0);
-  const absl::StatusOr<ClonedProcess> child = CloneIntoNamespaces(UniqueFd());
+  const absl::StatusOr<ClonedProcess> child =
+      CloneIntoNamespaces(NewNamespaces(), UniqueFd());
   ASSERT_THAT(child, IsOk());
   if (child->pid == 0) {
     char byte;

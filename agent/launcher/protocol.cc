@@ -376,4 +376,17 @@ absl::StatusOr<InspectReply> DecodeInspectReply(absl::string_view body) {
   return reply;
 }
 
+std::string EncodeOffer(const ContextOffer& offer) {
+  WireWriter out;
+  WriteOffer(offer, out);
+  return out.data();
+}
+
+absl::StatusOr<ContextOffer> DecodeOffer(absl::string_view body) {
+  WireReader in(body);
+  ContextOffer offer = ReadOffer(in);
+  if (!in.Done()) return Malformed("offer");
+  return offer;
+}
+
 }  // namespace innkeeper

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
 #include "agent/launcher/volume_list.h"
@@ -42,6 +43,7 @@ enum class RequestType : uint32_t {
   kList = 6,
   kInspect = 7,
   kListVolumes = 8,
+  kOffer = 30,
 };
 
 struct Message {
@@ -136,6 +138,8 @@ std::string EncodeListReply(const std::vector<KnownGuest>& guests);
 absl::StatusOr<ListReply> DecodeListReply(absl::string_view body);
 std::string EncodeInspectReply(const InspectReply& reply);
 absl::StatusOr<InspectReply> DecodeInspectReply(absl::string_view body);
+std::string EncodeOffer(const ContextOffer& offer);
+absl::StatusOr<ContextOffer> DecodeOffer(absl::string_view body);
 
 }  // namespace innkeeper
 

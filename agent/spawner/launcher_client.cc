@@ -352,6 +352,17 @@ void LauncherClient::SetDisconnectHandler(absl::AnyInvocable<void()> handler) {
       });
 }
 
+void LauncherClient::Offer(Completion<ContextOffer> done) {
+  loop_->Post([connection = connection_, done = std::move(done)]() mutable {
+    connection->Request(RequestType::kOffer, "",
+                        [done = std::move(done)](
+                            absl::StatusOr<Connection::Reply> reply) mutable {
+                          if (!reply.ok()) return done(reply.status());
+                          done(DecodeOffer(reply->body));
+                        });
+  });
+}
+
 void LauncherClient::Hello(Completion<HelloReply> done) {
   loop_->Post([connection = connection_, done = std::move(done)]() mutable {
     connection->Request(RequestType::kHello, "",

@@ -20,6 +20,7 @@
 #include "absl/time/time.h"
 #include "agent/driver/qemu/exit_record.h"
 #include "agent/host/host_facts.h"
+#include "agent/launch/launch_context.h"
 #include "agent/launch/launch_steps.h"
 #include "agent/store/guest_record_codec.h"
 #include "base/error.h"
@@ -114,7 +115,10 @@ LaunchExplanation ExplainPlan(const PlannedLaunch& planned) {
   for (const PlannedFd& fd : planned.plan.fds) {
     explanation.fds.push_back({fd.number, DescribeFd(planned.plan, fd)});
   }
+  const bool user_namespace =
+      planned.plan.context.namespaces.user == NamespaceMode::kNew;
   for (const LaunchStepInfo& step : kLaunchSteps) {
+    if (!IsTaken(step, user_namespace)) continue;
     explanation.steps.push_back(
         absl::StrCat(step.name, ": ", step.what, " (", step.why, ")"));
   }

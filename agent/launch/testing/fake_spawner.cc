@@ -59,6 +59,8 @@ void FakeSpawner::Launch(LaunchPlan plan, Completion<Launched> done) {
       return Error(absl::StatusCode::kAlreadyExists, reason::kGuestExists,
                    absl::StrCat("guest '", plan.guest, "' exists already"));
     }
+    RETURN_IF_ERROR(ContextUnavailable(
+        FindUnavailableParts(plan.context, plan.owner, offer_)));
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
       return ErrnoError(errno, "socketpair");
@@ -158,6 +160,22 @@ void FakeSpawner::List(Completion<std::vector<KnownGuest>> done) {
   loop_->Post([result = run(), done = std::move(done)]() mutable {
     done(std::move(result));
   });
+}
+
+void FakeSpawner::Offer(Completion<ContextOffer> done) {
+  const auto run = [&]() -> absl::StatusOr<ContextOffer> {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(Enter(Call::kOffer));
+    return offer_;
+  };
+  loop_->Post([result = run(), done = std::move(done)]() mutable {
+    done(std::move(result));
+  });
+}
+
+void FakeSpawner::SetOffer(ContextOffer offer) {
+  absl::MutexLock lock(&mutex_);
+  offer_ = std::move(offer);
 }
 
 void FakeSpawner::SetDisconnectHandler(absl::AnyInvocable<void()> handler) {

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
 #include "base/completion.h"
@@ -30,7 +31,7 @@ namespace innkeeper {
 // pidfd would.
 class FakeSpawner : public Spawner {
  public:
-  enum class Call { kLaunch, kOpenImage, kKill, kRelease, kList };
+  enum class Call { kLaunch, kOpenImage, kKill, kRelease, kList, kOffer };
 
   // Completions run on `loop`, which must outlive this.
   explicit FakeSpawner(EventLoop* loop) : loop_(loop) {}
@@ -41,6 +42,7 @@ class FakeSpawner : public Spawner {
   void Kill(absl::string_view guest, StatusCompletion done) override;
   void Release(absl::string_view guest, StatusCompletion done) override;
   void List(Completion<std::vector<KnownGuest>> done) override;
+  void Offer(Completion<ContextOffer> done) override;
   void SetDisconnectHandler(absl::AnyInvocable<void()> handler) override;
 
   // The next `call` not yet scripted answers `status` and has no effect.
@@ -48,6 +50,8 @@ class FakeSpawner : public Spawner {
   // OpenImage of pool and name gives a temporary file with `content`.
   void AddImage(absl::string_view pool, absl::string_view name,
                 absl::string_view content) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What Offer() answers, and Launch() holds plans to: nothing, at first.
+  void SetOffer(ContextOffer offer) ABSL_LOCKS_EXCLUDED(mutex_);
   // A guest that was there before the agent was.
   void AddGuest(KnownGuest guest) ABSL_LOCKS_EXCLUDED(mutex_);
   // Later launches are said to have become this process: whoever asks the
@@ -92,6 +96,7 @@ class FakeSpawner : public Spawner {
       ABSL_GUARDED_BY(mutex_);
   std::map<Call, std::deque<absl::Status>> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<Call, int> calls_ ABSL_GUARDED_BY(mutex_);
+  ContextOffer offer_ ABSL_GUARDED_BY(mutex_);
   std::vector<LaunchPlan> launched_ ABSL_GUARDED_BY(mutex_);
   absl::AnyInvocable<void()> disconnect_ ABSL_GUARDED_BY(mutex_);
   bool disconnected_ ABSL_GUARDED_BY(mutex_) = false;

@@ -10,6 +10,8 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "agent/launch/context_offer.h"
+#include "agent/launch/launch_context.h"
 #include "base/event_loop.h"
 #include "base/file.h"
 #include "base/reason.h"
@@ -59,6 +61,35 @@ class FakeSpawnerTest : public testing::Test {
   EventLoop loop_{"test"};
   FakeSpawner spawner_{&loop_};
 };
+
+TEST_F(FakeSpawnerTest, ContextIsHeldToWhatIsOffered) {
+  LaunchPlan plan = Plan("a");
+  plan.context.identity = IdentityKind::kNamed;
+  plan.context.identity_name = "build";
+  const auto launch = [&] {
+    absl::Status result;
+    absl::Notification answered;
+    spawner_.Launch(plan, [&](absl::StatusOr<Launched> launched) {
+      result = launched.status();
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    return result;
+  };
+
+  EXPECT_THAT(launch(), HasReason(reason::kContextUnavailable));
+  ContextOffer offer;
+  offer.identities = {"build"};
+  spawner_.SetOffer(offer);
+  EXPECT_THAT(launch(), IsOk());
+  absl::Notification answered;
+  spawner_.Offer([&](absl::StatusOr<ContextOffer> offered) {
+    ASSERT_THAT(offered, IsOk());
+    EXPECT_THAT(offered->identities, ElementsAre("build"));
+    answered.Notify();
+  });
+  answered.WaitForNotification();
+}
 
 TEST_F(FakeSpawnerTest, GuestIdIsTakenUntilReleased) {
   ASSERT_THAT(Launch("a"), IsOk());

@@ -9,6 +9,7 @@
 //   probe keys             looks for the key of the test, as probe probe tries
 //   what a broken-out guest would; one line for each
 //                    attempt, "NAME refused" or "NAME ALLOWED", on output
+//   landlock         tries to write what nothing but Landlock protects, so
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -126,6 +127,16 @@ int LookForKey() {
   return 0;
 }
 
+// A process may write to its own files in /proc: of all that a guest can see,
+// only Landlock keeps it from these.
+int ProbeLandlock() {
+  Say("write_comm", CanWrite("/proc/self/comm"));
+  printf("dev_null %s\n", CanWrite("/dev/null") ? "works" : "BROKEN");
+  printf("probe done\n");
+  fflush(stdout);
+  return 0;
+}
+
 [[noreturn]] void Sleep() {
   while (true) pause();
 }
@@ -167,6 +178,7 @@ int main(int argc, char** argv) {
   if (strcmp(verb, "echo") == 0) Echo(atoi(argv[2]));
   if (strcmp(verb, "grow") == 0) return Grow(atoi(argv[2]), atol(argv[3]));
   if (strcmp(verb, "probe") == 0) return Probe();
+  if (strcmp(verb, "landlock") == 0) return ProbeLandlock();
   if (strcmp(verb, "keys") == 0) return LookForKey();
   Sleep();
 }

@@ -270,6 +270,11 @@ absl::StatusOr<std::vector<KnownGuest>> LauncherHarness::List() {
       });
 }
 
+absl::StatusOr<ContextOffer> LauncherHarness::Offer() {
+  return Await<ContextOffer>(
+      [&](Completion<ContextOffer> done) { client_->Offer(std::move(done)); });
+}
+
 absl::StatusOr<UniqueFd> LauncherHarness::OpenImage(const std::string& pool,
                                                     const std::string& name) {
   return Await<UniqueFd>([&](Completion<UniqueFd> done) {
@@ -349,7 +354,7 @@ std::vector<std::string> LauncherHarness::CgroupsOf(
     const std::string& guest) const {
   const CgroupLayout layout =
       ParseCgroupMounts(ReadFile("/proc/self/mountinfo", 1 << 22).value_or(""));
-  std::vector<std::string> mounts = {layout.unified};
+  std::vector<std::string> mounts = {layout.unified, layout.blkio};
   for (const auto& [unused, mount] : layout.v1) mounts.push_back(mount);
   std::vector<std::string> groups;
   for (const std::string& mount : mounts) {

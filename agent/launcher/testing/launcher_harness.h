@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/launch/context_offer.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
 #include "agent/launcher/protocol.h"
@@ -59,6 +60,7 @@ class LauncherHarness {
   absl::Status Kill(const std::string& guest);
   absl::Status Release(const std::string& guest);
   absl::StatusOr<std::vector<KnownGuest>> List();
+  absl::StatusOr<ContextOffer> Offer();
   absl::StatusOr<UniqueFd> OpenImage(const std::string& pool,
                                      const std::string& name);
   absl::StatusOr<InspectReply> Inspect(int64_t pid);
