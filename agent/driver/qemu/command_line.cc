@@ -19,6 +19,7 @@
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
 #include "agent/guest/network_spec.h"
+#include "agent/launch/launch_context.h"
 #include "agent/launch/launch_plan.h"
 #include "base/error.h"
 #include "base/net_address.h"
@@ -52,6 +53,24 @@ std::vector<int> VersionOf(absl::string_view type) {
     version.push_back(number);
   }
   return version;
+}
+
+// All four classes are always there, each denied unless it is in `allowed`.
+std::string SandboxValue(const std::vector<SeccompClass>& allowed) {
+  constexpr struct {
+    SeccompClass which;
+    absl::string_view name;
+  } kClasses[] = {{SeccompClass::kObsolete, "obsolete"},
+                  {SeccompClass::kElevatePrivileges, "elevateprivileges"},
+                  {SeccompClass::kSpawn, "spawn"},
+                  {SeccompClass::kResourceControl, "resourcecontrol"}};
+  std::string value = "on";
+  for (const auto& [which, name] : kClasses) {
+    const bool allow =
+        std::find(allowed.begin(), allowed.end(), which) != allowed.end();
+    absl::StrAppend(&value, ",", name, "=", allow ? "allow" : "deny");
+  }
+  return value;
 }
 
 // Writes one command line, part by part.
@@ -102,9 +121,7 @@ class Builder {
   void AddProcess() {
     line_.argv = {target_.binary, "-nodefaults", "-no-user-config", "-S"};
     Add("-display", "none");
-    Add("-sandbox",
-        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
-        "resourcecontrol=deny");
+    Add("-sandbox", SandboxValue(target_.allowed_seccomp_classes));
     Add("-name", absl::StrCat("guest=", record_.id, ",debug-threads=on"));
     Add("-uuid", record_.uid);
   }

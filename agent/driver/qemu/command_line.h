@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
+#include "agent/launch/launch_context.h"
 #include "agent/launch/launch_plan.h"
 
 namespace innkeeper {
@@ -24,6 +25,8 @@ struct QemuTarget {
   std::string binary;         // Absolute path; argv[0].
   std::string machine_type;   // From ResolveMachineType.
   Accel accel = Accel::kTcg;  // kKvm or kTcg.
+  // What QEMU's own filter lets pass besides, by the guest's context.
+  std::vector<SeccompClass> allowed_seccomp_classes;
 };
 
 // What was found out about one disk's image.

@@ -11,6 +11,7 @@
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
 #include "agent/guest/network_spec.h"
+#include "agent/launch/launch_context.h"
 #include "agent/launch/launch_plan.h"
 #include "base/file.h"
 #include "base/net_address.h"
@@ -94,6 +95,18 @@ TEST(CommandLineTest, AQ35GuestWithEveryKindOfDisk) {
 
   ASSERT_THAT(line, IsOk());
   ExpectGolden(*line, "q35.txt");
+}
+
+TEST(CommandLineTest, FilterDeniesEveryClassThatIsNotAllowed) {
+  QemuTarget target = Q35();
+  target.allowed_seccomp_classes = {SeccompClass::kSpawn};
+
+  const auto line = BuildCommandLine(Record(), target, Sizes());
+
+  ASSERT_THAT(line, IsOk());
+  EXPECT_THAT(line->argv,
+              testing::Contains("on,obsolete=deny,elevateprivileges=deny,"
+                                "spawn=allow,resourcecontrol=deny"));
 }
 
 TEST(CommandLineTest, AMicrovmGuestWithEveryKindOfDisk) {
