@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -27,6 +28,26 @@ namespace innkeeper {
 namespace {
 
 constexpr size_t kMaxIdentityGroups = 16;
+// Whoever has one of these can leave the jail or become root in it.
+constexpr absl::string_view kUndoing[] = {"setgid",
+                                          "setuid",
+                                          "setpcap",
+                                          "setfcap",
+                                          "sys_admin",
+                                          "sys_module",
+                                          "sys_rawio",
+                                          "sys_ptrace",
+                                          "sys_boot",
+                                          "mac_override",
+                                          "mac_admin",
+                                          "dac_override",
+                                          "chown",
+                                          "fowner",
+                                          "mknod",
+                                          "sys_chroot",
+                                          "bpf",
+                                          "perfmon",
+                                          "checkpoint_restore"};
 
 absl::Status Invalid(absl::string_view flag, absl::string_view why) {
   return Error(absl::StatusCode::kInvalidArgument, reason::kConfigInvalid,
@@ -190,6 +211,12 @@ std::vector<std::pair<std::string, std::string>> FindContextConfigFaults(
     checker.CheckName("--root", name);
   }
   for (const std::string& name : config.capabilities) {
+    if (std::find(std::begin(kUndoing), std::end(kUndoing), name) !=
+        std::end(kUndoing)) {
+      checker.Add("--allow-capability",
+                  absl::StrCat("'", name, "' would undo the jail"));
+      continue;
+    }
     if (CapabilityNumber(name).has_value()) continue;
     checker.Add(
         "--allow-capability",

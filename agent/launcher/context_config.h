@@ -48,8 +48,9 @@ struct ForbiddenIds {
 };
 
 // Every fault of `config` as {flag, why}: root's ids, the agent's, the pool's,
-// unknown capabilities, names without the grammar, too many of a kind. Paths of
-// roots are checked elsewhere, as all paths are.
+// capabilities that are unknown or would undo the jail, names without the
+// grammar, too many of a kind. Paths of roots are checked elsewhere, as all
+// paths are.
 std::vector<std::pair<std::string, std::string>> FindContextConfigFaults(
     const ContextConfig& config, const ForbiddenIds& forbidden);
 

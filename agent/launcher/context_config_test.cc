@@ -116,6 +116,10 @@ INSTANTIATE_TEST_SUITE_P(
         Change{"--root", [](ContextFlags& f) { f.roots = {"A=/b"}; }},
         Change{"--allow-capability",
                [](ContextFlags& f) { f.capabilities = {"all"}; }},
+        Change{"--allow-capability",
+               [](ContextFlags& f) { f.capabilities = {"sys_admin"}; }},
+        Change{"--allow-capability",
+               [](ContextFlags& f) { f.capabilities = {"setuid"}; }},
         Change{"--least-nice", [](ContextFlags& f) { f.least_nice = 1; }},
         Change{"--identity", [](ContextFlags& f) {
                  for (int i = 0; i < 65; ++i) {

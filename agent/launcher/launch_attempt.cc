@@ -479,10 +479,25 @@ absl::Status LaunchAttempt::AwaitExec() {
   return absl::OkStatus();
 }
 
+// Between guests of one uid it is namespaces, groups and labels that count.
+void LaunchAttempt::WarnOfSharedUid() const {
+  std::vector<std::string> others;
+  for (const auto& [guest, entry] : launcher_.guests_) {
+    if (guest == plan_.guest || entry.qemu_uid != entry_.qemu_uid) continue;
+    others.push_back(guest);
+  }
+  if (others.empty()) return;
+  LogWarning("launch.uid_shared", {{"guest", plan_.guest},
+                                   {"uid", entry_.qemu_uid},
+                                   {"guests", others.size() + 1},
+                                   {"with", others.front()}});
+}
+
 absl::Status LaunchAttempt::RecordLaunched() {
   entry_.launched = true;
   RETURN_IF_ERROR(launcher_.journal_.Write(entry_));
   INNKEEPER_FAILPOINT("launcher.launch.record_launched");
+  WarnOfSharedUid();
   launcher_.guests_[plan_.guest] = entry_;
   launched_.pid = entry_.pid;
   launched_.keeper_pid = entry_.keeper_pid;

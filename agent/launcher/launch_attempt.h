@@ -50,6 +50,7 @@ class LaunchAttempt {
   absl::Status MakeUserNamespace();
   absl::Status Clone();
   void FillJail();
+  void WarnOfSharedUid() const;
   absl::Status ReleaseChild();
   absl::Status AwaitExec();
   absl::Status RecordLaunched();
