@@ -75,8 +75,9 @@ absl::StatusOr<Permit> Authorizer::Authorize(
     const ResourceResolver* resolver) const {
   std::vector<Scope> scopes = ScopesOf(caller, delegate, permission);
   if (scopes.empty()) return Denied(caller.principal, permission);
+  std::vector<Scope> administered = ScopesOf(caller, delegate, kAdministerHost);
   Permit permit(caller, std::move(delegate), permission, resource,
-                std::move(scopes));
+                std::move(scopes), std::move(administered));
 
   const bool owner_meant = resource.empty() && ActsForOwner(permission);
   if (owner_meant || absl::StartsWith(resource, "user/")) {
@@ -115,8 +116,10 @@ absl::StatusOr<Permit> Authorizer::Restore(const Principal& caller,
       caller.name() == absl::StrCat(options_.local_name, "/0");
   std::vector<Scope> scopes = ScopesOf(identity, delegate, permission);
   if (scopes.empty()) return Denied(caller, permission);
+  std::vector<Scope> administered =
+      ScopesOf(identity, delegate, kAdministerHost);
   return Permit(std::move(identity), std::move(delegate), permission, resource,
-                std::move(scopes));
+                std::move(scopes), std::move(administered));
 }
 
 std::vector<Binding> Authorizer::BindingsOf(

@@ -341,6 +341,50 @@ TEST(AuthorizerTest, AForwarderCannotSpeakForThisMachineNorForMachines) {
   EXPECT_THAT(authorizer.BindingsOf(root, server), testing::IsEmpty());
 }
 
+TEST(AuthorizerTest, OnlyAdminsOfAWholeHostAdministerIt) {
+  const FakeResolver resolver;
+  const Authorizer authorizer = With({{"admin", "user/root", "all"},
+                                      {"admin", "user/here", "host:h1"},
+                                      {"admin", "user/there", "host:h2"},
+                                      {"admin", "user/own", "own"},
+                                      {"admin", "user/label", "label:env=test"},
+                                      {"admin", "user/guest", "guest:alices"},
+                                      {"operator", "user/op", "all"},
+                                      {"owner", "user/*", "own"},
+                                      {"viewer", "user/*", "all"}});
+  const auto administers = [&](const Identity& caller,
+                               std::optional<Principal> delegate) {
+    // Whatever the permit is for.
+    return authorizer
+        .Authorize(caller, std::move(delegate), "guests.get", "guests/alices",
+                   &resolver)
+        ->Administers("hosts/h1");
+  };
+  const Principal server = *Principal::Parse("server/s1");
+  EXPECT_TRUE(administers(Caller("user/root"), {}));
+  EXPECT_TRUE(administers(Caller("user/root"), server));
+  EXPECT_TRUE(administers(Caller("user/here"), {}));
+  for (const char* caller : {"user/there", "user/own", "user/label",
+                             "user/guest", "user/op", "user/alice"}) {
+    EXPECT_FALSE(administers(Caller(caller), {})) << caller;
+    EXPECT_FALSE(administers(Caller(caller), server)) << caller;
+  }
+  Identity root = Caller("local/h1/0");
+  root.host_admin = true;
+  EXPECT_TRUE(administers(root, {}));
+  // A server that reads everything administers nothing.
+  EXPECT_FALSE(administers(Caller("server/s1"), {}));
+}
+
+TEST(AuthorizerTest, NobodyAdministersAHostWithoutAName) {
+  const auto permit =
+      With({{"admin", "user/root", "all"}})
+          .Authorize(Caller("user/root"), {}, "guests.list", "", nullptr);
+  ASSERT_THAT(permit, IsOk());
+  EXPECT_FALSE(permit->Administers(""));
+  EXPECT_TRUE(permit->Administers("hosts/any"));
+}
+
 TEST(AuthorizerTest, AServerReadsAndAnEnrolmentTokenOnlyEnrols) {
   const FakeResolver resolver;
   const Authorizer authorizer = With({{"owner", "user/*", "own"}});

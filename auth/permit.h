@@ -34,18 +34,24 @@ class Permit {
   // permitted somewhere.
   bool CanSee(const ResourceAttributes& resource) const;
 
+  // Whether the caller administers `host` ("hosts/h1"), which is to say: may
+  // define contexts there, and so choose every part of what confines a guest.
+  // Whatever this permit is for.
+  bool Administers(absl::string_view host) const;
+
  private:
   friend class Authorizer;
 
   Permit(Identity caller, std::optional<Principal> delegate,
          absl::string_view permission, absl::string_view resource,
-         std::vector<Scope> scopes)
+         std::vector<Scope> scopes, std::vector<Scope> administered)
       : caller_(std::move(caller)),
         delegate_(std::move(delegate)),
         permission_(permission),
         resource_(resource),
-        scopes_(std::make_shared<const std::vector<Scope>>(std::move(scopes))) {
-  }
+        scopes_(std::make_shared<const std::vector<Scope>>(std::move(scopes))),
+        administered_(std::make_shared<const std::vector<Scope>>(
+            std::move(administered))) {}
 
   Identity caller_;
   std::optional<Principal> delegate_;
@@ -53,6 +59,8 @@ class Permit {
   std::string resource_;
   // Where the caller has the permission. Shared by copies.
   std::shared_ptr<const std::vector<Scope>> scopes_;
+  // Where it has kAdministerHost. Shared by copies.
+  std::shared_ptr<const std::vector<Scope>> administered_;
 };
 
 }  // namespace innkeeper

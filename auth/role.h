@@ -23,6 +23,9 @@ bool IsPermission(absl::string_view permission);
 // Whether `role` holds `permission`. False for an unknown permission.
 bool Holds(Role role, absl::string_view permission);
 
+// The permission whose holders administer a host: see Permit::Administers.
+inline constexpr absl::string_view kAdministerHost = "contexts.create";
+
 // Whether every principal of `kind` holds `permission`, over everything and
 // without a binding: who it is and whether the server lives, for all but
 // bearers of enrolment tokens; enrolment, for those; reading a host's state and
