@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -87,6 +88,11 @@ absl::StatusOr<EventWatch> MakeEventWatch(
     attributes.name = event.guest().empty() ? event.host() : event.guest();
     attributes.owner = event.owner();
     attributes.host = event.host();
+    // A context exists only for those who may use it, which events do not say.
+    if (absl::StartsWith(event.type(), "context.") &&
+        !permit.Administers(event.host())) {
+      return false;
+    }
     return permit.CanSee(attributes) && filter.Matches(EventFields(event));
   };
   watch.stream = std::move(stream);

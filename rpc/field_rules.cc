@@ -87,6 +87,10 @@ bool IsAddress(absl::string_view text) {
 
 bool IsCollection(absl::string_view text) { return text == "operations"; }
 
+bool IsContextNameText(absl::string_view text) {
+  return absl::ConsumePrefix(&text, "contexts/") && IsGuestIdText(text);
+}
+
 // A rule applies to the field `field` of the messages whose full name begins
 // with `message`, and of every message of ours where that is empty.
 struct StringRule {
@@ -99,6 +103,9 @@ struct StringRule {
 
 constexpr absl::string_view kGuestForm =
     "must be guests/{guest}, where {guest} is [a-z]([a-z0-9-]{0,61}[a-z0-9])?";
+constexpr absl::string_view kContextForm =
+    "must be contexts/{context}, where {context} is "
+    "[a-z]([a-z0-9-]{0,61}[a-z0-9])?";
 constexpr absl::string_view kHostForm =
     "must be hosts/{host}, where {host} is [a-z0-9][a-z0-9.-]{0,62}";
 constexpr absl::string_view kVolumeForm =
@@ -119,6 +126,15 @@ constexpr StringRule kStringRules[] = {
     {"innkeeper.v1.CordonHostRequest", "name", IsHostNameText, 70, kHostForm},
     {"innkeeper.v1.UncordonHostRequest", "name", IsHostNameText, 70, kHostForm},
     {"innkeeper.v1.RemoveHostRequest", "name", IsHostNameText, 70, kHostForm},
+    {"innkeeper.v1.GetContextRequest", "name", IsContextNameText, 72,
+     kContextForm},
+    {"innkeeper.v1.DeleteContextRequest", "name", IsContextNameText, 72,
+     kContextForm},
+    // Names of the host's own things.
+    {"innkeeper.v1.ContextSpec.", "name", nullptr, 255, ""},
+    {"innkeeper.v1.", "context", IsContextNameText, 72, kContextForm},
+    {"innkeeper.v1.", "context_id", IsGuestIdText, 63,
+     "must be [a-z]([a-z0-9-]{0,61}[a-z0-9])?"},
     {"innkeeper.v1.", "name", IsGuestNameText, 70, kGuestForm},
     {"innkeeper.v1.", "guest_id", IsGuestIdText, 63,
      "must be [a-z]([a-z0-9-]{0,61}[a-z0-9])?"},

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "innkeeper/agent/v1/inventory.pb.h"
 #include "innkeeper/v1/consoles.pb.h"
+#include "innkeeper/v1/contexts.pb.h"
 #include "innkeeper/v1/guests.pb.h"
 #include "innkeeper/v1/hosts.pb.h"
 
@@ -118,6 +119,25 @@ TEST(ValidatorTest, PathsOfTheHostAreNoVolumes) {
         volume);
     EXPECT_THAT(Faults(request), ElementsAre("guest.spec.disks[0].volume"))
         << volume;
+  }
+}
+
+TEST(ValidatorTest, ContextsAndTheirPartsHaveNamesOfTheirOwn) {
+  v1::LaunchGuestRequest request = GoodLaunch();
+  v1::GuestSpec& spec = *request.mutable_guest()->mutable_spec();
+  spec.set_context("contexts/build");
+  spec.mutable_context_parts()->mutable_identity()->set_name("builder");
+  spec.mutable_context_parts()->add_rlimits()->set_resource("core");
+  EXPECT_THAT(Validator().Validate(request), IsOk());
+  spec.set_context("build");
+  EXPECT_THAT(Faults(request), UnorderedElementsAre("guest.spec.context"));
+
+  v1::GetContextRequest get;
+  get.set_name("contexts/build");
+  EXPECT_THAT(Validator().Validate(get), IsOk());
+  for (const char* name : {"build", "guests/build", "contexts/../x"}) {
+    get.set_name(name);
+    EXPECT_THAT(Faults(get), UnorderedElementsAre("name")) << name;
   }
 }
 
