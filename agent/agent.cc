@@ -11,9 +11,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "agent/accel/process_probe_runner.h"
+#include "agent/context/context_book.h"
 #include "agent/driver/qemu/launch_planner.h"
 #include "agent/driver/qemu/qemu_driver.h"
 #include "agent/enrol/enroller.h"
@@ -21,6 +23,8 @@
 #include "agent/host/host_facts.h"
 #include "agent/host/host_probe.h"
 #include "agent/host/volume_scanner.h"
+#include "agent/launch/context_offer.h"
+#include "agent/launch/launch_context.h"
 #include "agent/launcher/volume_list.h"
 #include "agent/lease/lease_watcher.h"
 #include "agent/plugin/launch_review.h"
@@ -28,6 +32,8 @@
 #include "agent/plugin/plugin_set.h"
 #include "agent/service/agent_view.h"
 #include "agent/service/console_service.h"
+#include "agent/service/context_access.h"
+#include "agent/service/context_service.h"
 #include "agent/service/event_service.h"
 #include "agent/service/guest_service.h"
 #include "agent/service/host_service.h"
@@ -76,9 +82,13 @@ std::vector<std::string> NamesOf(const std::vector<PoolVolume>& volumes) {
 
 std::vector<std::string> ServiceNames() {
   return {
-      "google.longrunning.Operations", "innkeeper.agent.v1.Inventory",
-      "innkeeper.v1.Consoles",         "innkeeper.v1.Events",
-      "innkeeper.v1.Guests",           "innkeeper.v1.Hosts",
+      "google.longrunning.Operations",
+      "innkeeper.agent.v1.Inventory",
+      "innkeeper.v1.Consoles",
+      "innkeeper.v1.Contexts",
+      "innkeeper.v1.Events",
+      "innkeeper.v1.Guests",
+      "innkeeper.v1.Hosts",
       "innkeeper.v1.Policy",
   };
 }
@@ -105,6 +115,9 @@ struct Agent::Parts {
   std::unique_ptr<ProtoOperationEncoder> encoder;
   std::unique_ptr<AgentView> view;
   std::unique_ptr<LeaseWatcher> leases;
+  ContextOffer offer;  // Does not change once it is there.
+  std::unique_ptr<ContextBook> contexts;
+  std::unique_ptr<ContextAccess> context_access;
   std::unique_ptr<LaunchPlanner> planner;
   std::unique_ptr<QemuDriver> driver;
   std::unique_ptr<PluginClient> plugin_client;
@@ -125,6 +138,7 @@ struct Agent::Parts {
   absl::Status ConnectLauncher();
   // Those that the launcher told of.
   absl::StatusOr<std::vector<std::string>> AskBlockVolumes();
+  absl::StatusOr<ContextOffer> AskOffer();
   absl::Status MakeDomain();
   void MakePlugins(const std::string& host);
   absl::Status Recover();
@@ -175,6 +189,18 @@ absl::StatusOr<std::vector<std::string>> Agent::Parts::AskBlockVolumes() {
   return NamesOf(*listed);
 }
 
+absl::StatusOr<ContextOffer> Agent::Parts::AskOffer() {
+  absl::Notification answered;
+  absl::StatusOr<ContextOffer> given = absl::UnavailableError("");
+  // Answered in any case, within the launcher's deadline.
+  launcher->Offer([&](absl::StatusOr<ContextOffer> reply) {
+    given = std::move(reply);
+    answered.Notify();
+  });
+  answered.WaitForNotification();
+  return given;
+}
+
 void Agent::Parts::MakePlugins(const std::string& host) {
   plugin_client = std::make_unique<PluginClient>(loop.get(), host);
   PluginSet::Parts parts;
@@ -208,6 +234,15 @@ absl::Status Agent::Parts::MakeDomain() {
   ASSIGN_OR_RETURN(const std::vector<std::string> block_volumes,
                    AskBlockVolumes());
   ReportHost(MergeVolumes(ScanVolumes(config.pools), block_volumes));
+  contexts = std::make_unique<ContextBook>(
+      ContextBook::Parts{loop.get(), store.get(), view.get(), Clock::Real()});
+  RETURN_IF_ERROR(contexts->Load());
+  ASSIGN_OR_RETURN(offer, AskOffer());
+  context_access = std::make_unique<ContextAccess>(
+      contexts.get(), host,
+      [this](const LaunchContext& context, absl::string_view owner) {
+        return FindUnavailableParts(context, owner, offer);
+      });
   RETURN_IF_ERROR(WatchLeases());
   std::vector<HostNetwork> networks;
   for (const KnownNetwork& network : hello.networks) {
@@ -257,8 +292,11 @@ absl::Status Agent::Parts::Serve(TlsOptions tls) {
   list = std::make_unique<GuestList>(&view->table(), front->sealer());
 
   std::vector<std::unique_ptr<grpc::Service>> services;
-  services.push_back(std::make_unique<GuestService>(gate, supervisor.get(),
-                                                    view.get(), list.get()));
+  services.push_back(std::make_unique<GuestService>(
+      gate, supervisor.get(), view.get(), list.get(), context_access.get()));
+  services.push_back(std::make_unique<ContextService>(
+      gate, contexts.get(), context_access.get(), front->sealer(),
+      view->host_name()));
   services.push_back(
       std::make_unique<ConsoleService>(gate, loop.get(), driver.get()));
   services.push_back(std::make_unique<HostService>(gate, view.get()));

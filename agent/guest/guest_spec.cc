@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -11,7 +12,9 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "agent/context/context_spec.h"
 #include "agent/guest/disk_spec.h"
+#include "agent/guest/guest_name.h"
 #include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
 #include "base/error.h"
@@ -161,7 +164,9 @@ bool operator==(const GuestSpec& a, const GuestSpec& b) {
          a.networks == b.networks && a.kernel == b.kernel &&
          a.initrd == b.initrd &&
          a.kernel_command_line == b.kernel_command_line &&
-         a.labels == b.labels && a.start_paused == b.start_paused;
+         a.labels == b.labels && a.start_paused == b.start_paused &&
+         a.context == b.context && a.context_parts == b.context_parts &&
+         a.effective_context == b.effective_context;
 }
 
 std::vector<FieldViolation> FindFaults(const GuestSpec& spec,
@@ -178,7 +183,18 @@ std::vector<FieldViolation> FindFaults(const GuestSpec& spec,
                     });
   CheckKernel(spec, faults);
   CheckLabels(spec, faults);
-  return faults.Take();
+  if (!spec.context.empty() && !IsGuestId(spec.context)) {
+    faults.Add("context",
+               "must be contexts/{context}, where {context} is "
+               "[a-z]([a-z0-9-]{0,61}[a-z0-9])?");
+  }
+  std::vector<FieldViolation> found = faults.Take();
+  for (FieldViolation& fault : FindContextFaults(
+           spec.context_parts,
+           absl::StrCat(prefix, prefix.empty() ? "" : ".", "context_parts"))) {
+    found.push_back(std::move(fault));
+  }
+  return found;
 }
 
 absl::Status ValidateGuestSpec(const GuestSpec& spec,

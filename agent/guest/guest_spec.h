@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "agent/context/context_spec.h"
 #include "agent/guest/disk_spec.h"
 #include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
@@ -38,6 +39,11 @@ struct GuestSpec {
   std::map<std::string, std::string> labels;
   // Left PAUSED after the launch instead of RUNNING.
   bool start_paused = false;
+  std::string context;        // Id of a named context; empty: none.
+  ContextSpec context_parts;  // On top of it.
+  // What the two made at the launch, and what each start uses: the named
+  // context may be gone by then. Not for clients to say.
+  ContextSpec effective_context;
 
   friend bool operator==(const GuestSpec& a, const GuestSpec& b);
 };

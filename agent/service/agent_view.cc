@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/context/context_record.h"
 #include "agent/service/convert.h"
 #include "base/error.h"
 #include "base/reason.h"
@@ -49,6 +50,10 @@ v1::Host AgentView::host() {
   {
     absl::MutexLock lock(&mutex_);
     host = host_;
+    host.clear_contexts();
+    for (const std::string& id : contexts_) {
+      host.add_contexts(ToContextName(id));
+    }
   }
   v1::Host::Resources* allocated = host.mutable_allocated();
   allocated->Clear();
@@ -102,6 +107,15 @@ void AgentView::OnGuestRemoved(const GuestRecord& guest,
   const GuestRowPtr row = table_.Remove(guest.uid);
   if (row != nullptr) watches_.Changed(row->guest.name(), row);
   inventory_.GuestRemoved(guest.uid, Publish(events));
+}
+
+void AgentView::OnContexts(const std::vector<std::string>& ids,
+                           const std::vector<EventRecord>& events) {
+  {
+    absl::MutexLock lock(&mutex_);
+    contexts_ = ids;
+  }
+  inventory_.HostChanged(host(), Publish(events));
 }
 
 void AgentView::Read(const std::string& host, const Position& after, int limit,

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "agent/context/context_feed.h"
 #include "agent/service/convert_network.h"
 #include "agent/service/inventory_hub.h"
 #include "agent/store/agent_store.h"
@@ -27,9 +28,10 @@
 
 namespace innkeeper {
 
-// Thread-safe, but for the feed, which the supervisor calls on its loop. What
-// the pointers point to must outlive it.
+// Thread-safe, but for the feeds, which supervisor and book call on their loop.
+// What the pointers point to must outlive it.
 class AgentView final : public GuestFeed,
+                        public ContextFeed,
                         public EventHistory,
                         public ResourceResolver {
  public:
@@ -46,7 +48,8 @@ class AgentView final : public GuestFeed,
   // The log as it stands; called once, before the supervisor recovers.
   absl::Status Begin();
 
-  // What this host says of itself. Allocated amounts are filled in here.
+  // What this host says of itself. Allocated amounts and contexts are filled in
+  // here.
   void SetHost(v1::Host host) ABSL_LOCKS_EXCLUDED(mutex_);
   v1::Host host() ABSL_LOCKS_EXCLUDED(mutex_);
   const std::string& host_name() const { return parts_.host; }
@@ -65,6 +68,10 @@ class AgentView final : public GuestFeed,
                const std::vector<EventRecord>& events) override;
   void OnGuestRemoved(const GuestRecord& guest,
                       const std::vector<EventRecord>& events) override;
+
+  // ContextFeed
+  void OnContexts(const std::vector<std::string>& ids,
+                  const std::vector<EventRecord>& events) override;
 
   // EventHistory
   void Read(const std::string& host, const Position& after, int limit,
@@ -88,6 +95,7 @@ class AgentView final : public GuestFeed,
   // A leaf lock.
   absl::Mutex mutex_;
   v1::Host host_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> contexts_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace innkeeper

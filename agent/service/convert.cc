@@ -11,10 +11,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/context/context_record.h"
 #include "agent/guest/guest_name.h"
 #include "agent/guest/guest_spec.h"
 #include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
+#include "agent/service/context_convert.h"
 #include "agent/service/convert_network.h"
 #include "agent/store/guest_record_codec.h"
 #include "agent/supervisor/guest_event.h"
@@ -88,6 +90,10 @@ v1::GuestSpec ToSpec(const GuestSpec& spec) {
   if (spec.initrd.has_value()) message.set_initrd(spec.initrd->ToString());
   message.set_kernel_command_line(spec.kernel_command_line);
   message.set_start_paused(spec.start_paused);
+  if (!spec.context.empty()) message.set_context(ToContextName(spec.context));
+  if (!spec.context_parts.empty()) {
+    *message.mutable_context_parts() = ToContextSpec(spec.context_parts);
+  }
   return message;
 }
 
@@ -195,6 +201,10 @@ v1::Guest ToGuest(const GuestRecord& record, const std::string& host,
     (*guest.mutable_labels())[key] = value;
   }
   *guest.mutable_spec() = ToSpec(record.spec);
+  if (!record.spec.effective_context.empty()) {
+    *guest.mutable_effective_context() =
+        ToContextSpec(record.spec.effective_context);
+  }
   guest.set_host(host);
   guest.set_origin(v1::Guest::LAUNCHED);
   guest.set_state(ToState(record.state));
@@ -288,6 +298,7 @@ GuestSpec ParseSpec(const v1::Guest& guest, const std::string& prefix,
   }
   spec.kernel_command_line = message.kernel_command_line();
   spec.start_paused = message.start_paused();
+  ParseSpecContext(message, prefix, &spec, faults);
   for (const auto& [key, value] : guest.labels()) spec.labels[key] = value;
   return spec;
 }

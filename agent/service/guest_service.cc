@@ -13,6 +13,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/guest/guest_name.h"
+#include "agent/service/context_convert.h"
 #include "agent/service/convert.h"
 #include "base/error.h"
 #include "base/reason.h"
@@ -105,11 +106,22 @@ absl::Status Merge(const std::vector<absl::Status>& refusals) {
   return error;
 }
 
-v1::ExplainLaunchResponse ToExplanation(const ExplainedLaunch& explained,
-                                        const std::string& host) {
-  v1::ExplainLaunchResponse answer;
+// Everything that `status` says against a launch.
+void AddRefusals(const absl::Status& status,
+                 v1::ExplainLaunchResponse* answer) {
+  const ErrorDetails details = DetailsOf(status);
+  for (const PreconditionViolation& refusal : details.preconditions) {
+    answer->add_refusals(refusal.description);
+  }
+  if (details.preconditions.empty()) {
+    answer->add_refusals(std::string(status.message()));
+  }
+}
+
+void AddExplanation(const ExplainedLaunch& explained, const std::string& host,
+                    v1::ExplainLaunchResponse* answer) {
   for (const PluginVerdict& verdict : explained.plugins) {
-    auto* added = answer.add_plugins();
+    auto* added = answer->add_plugins();
     added->set_plugin(verdict.plugin);
     added->set_stage(verdict.stage);
     added->set_verdict(verdict.verdict);
@@ -118,27 +130,20 @@ v1::ExplainLaunchResponse ToExplanation(const ExplainedLaunch& explained,
     }
   }
   for (const absl::Status& status : explained.refusals) {
-    const ErrorDetails details = DetailsOf(status);
-    for (const PreconditionViolation& refusal : details.preconditions) {
-      answer.add_refusals(refusal.description);
-    }
-    if (details.preconditions.empty()) {
-      answer.add_refusals(std::string(status.message()));
-    }
+    AddRefusals(status, answer);
   }
-  if (!explained.refusals.empty()) return answer;
+  if (!explained.refusals.empty()) return;
   const LaunchExplanation& launch = explained.launch;
-  answer.set_host(host);
-  for (const std::string& argument : launch.argv) answer.add_argv(argument);
+  answer->set_host(host);
+  for (const std::string& argument : launch.argv) answer->add_argv(argument);
   for (const ExplainedFd& fd : launch.fds) {
-    auto* descriptor = answer.add_descriptors();
+    auto* descriptor = answer->add_descriptors();
     descriptor->set_number(fd.number);
     descriptor->set_what(fd.what);
   }
-  for (const std::string& step : launch.steps) answer.add_steps(step);
-  answer.set_acceleration(
+  for (const std::string& step : launch.steps) answer->add_steps(step);
+  answer->set_acceleration(
       absl::StrCat(ToString(launch.accel), ": ", launch.accel_reason));
-  return answer;
 }
 
 // The owner that a launch without one gets, and whether the caller may make a
@@ -192,11 +197,15 @@ grpc::ServerUnaryReactor* GuestService::LaunchGuest(
         absl::StatusOr<GuestRecord> guest =
             ReadLaunch(permit, *request, view_, uid);
         if (!guest.ok()) return done(guest.status());
+        const absl::Status context = contexts_.Resolve(permit, &*guest);
         if (!request->validate_only()) {
+          GuestCaller caller = MakeCaller(permit, info, *request);
+          caller.refusal = context;
           return supervisor_.Launch(permit, *std::move(guest),
-                                    MakeCaller(permit, info, *request),
+                                    std::move(caller),
                                     AsOperation(std::move(done)));
         }
+        if (!context.ok()) return done(context);
         supervisor_.Explain(
             permit, *std::move(guest),
             [host = view_.host_name(), done = std::move(done)](
@@ -388,12 +397,25 @@ grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
         absl::StatusOr<GuestRecord> guest =
             ReadLaunch(permit, request->launch(), view_, MakeUuid());
         if (!guest.ok()) return done(guest.status());
+        v1::ExplainLaunchResponse answer;
+        const absl::Status context = contexts_.Resolve(permit, &*guest);
+        // What cannot be had is no reason not to look at the rest.
+        if (!context.ok()) AddRefusals(context, &answer);
+        if (!guest->spec.effective_context.empty()) {
+          *answer.mutable_effective_context() =
+              ToContextSpec(guest->spec.effective_context);
+        }
         supervisor_.Explain(
             permit, *std::move(guest),
-            [host = view_.host_name(), done = std::move(done)](
+            [host = view_.host_name(), answer = std::move(answer),
+             done = std::move(done)](
                 absl::StatusOr<ExplainedLaunch> explained) mutable {
-              if (!explained.ok()) return done(explained.status());
-              done(ToExplanation(*explained, host));
+              if (explained.ok()) {
+                AddExplanation(*explained, host, &answer);
+              } else {
+                AddRefusals(explained.status(), &answer);
+              }
+              done(std::move(answer));
             });
       });
 }

@@ -3,6 +3,7 @@
 #define INNKEEPER_AGENT_SERVICE_GUEST_SERVICE_H_
 
 #include "agent/service/agent_view.h"
+#include "agent/service/context_access.h"
 #include "agent/supervisor/guest_supervisor.h"
 #include "catalog/guest_list.h"
 #include "innkeeper/v1/guests.grpc.pb.h"
@@ -15,8 +16,12 @@ class GuestService final : public v1::Guests::WithRawCallbackMethod_ListGuests<
                                v1::Guests::CallbackService> {
  public:
   GuestService(Gate* gate, GuestSupervisor* supervisor, AgentView* view,
-               GuestList* list)
-      : gate_(*gate), supervisor_(*supervisor), view_(*view), list_(*list) {}
+               GuestList* list, const ContextAccess* contexts)
+      : gate_(*gate),
+        supervisor_(*supervisor),
+        view_(*view),
+        list_(*list),
+        contexts_(*contexts) {}
 
   grpc::ServerUnaryReactor* LaunchGuest(
       grpc::CallbackServerContext* context,
@@ -67,6 +72,7 @@ class GuestService final : public v1::Guests::WithRawCallbackMethod_ListGuests<
   GuestSupervisor& supervisor_;
   AgentView& view_;
   GuestList& list_;
+  const ContextAccess& contexts_;
 };
 
 }  // namespace innkeeper

@@ -17,14 +17,23 @@ absl::Status NotHere(absl::string_view what) {
                absl::StrCat("an agent cannot ", what, "; ask the server"));
 }
 
+// Which contexts there are is for those who administer the host; all others
+// list those that they may use.
+v1::Host HostFor(const Permit& permit, AgentView& view) {
+  v1::Host host = view.host();
+  if (!permit.Administers(view.host_name())) host.clear_contexts();
+  return host;
+}
+
 }  // namespace
 
 grpc::ServerUnaryReactor* HostService::GetHost(
     grpc::CallbackServerContext* context, const v1::GetHostRequest* request,
     v1::Host* response) {
-  return gate_.Unary(
-      context, request, response,
-      [&](const Permit&) -> absl::StatusOr<v1::Host> { return view_.host(); });
+  return gate_.Unary(context, request, response,
+                     [&](const Permit& permit) -> absl::StatusOr<v1::Host> {
+                       return HostFor(permit, view_);
+                     });
 }
 
 grpc::ServerUnaryReactor* HostService::ListHosts(
@@ -37,7 +46,9 @@ grpc::ServerUnaryReactor* HostService::ListHosts(
         ResourceAttributes attributes;
         attributes.name = view_.host_name();
         attributes.host = view_.host_name();
-        if (permit.CanSee(attributes)) *answer.add_hosts() = view_.host();
+        if (permit.CanSee(attributes)) {
+          *answer.add_hosts() = HostFor(permit, view_);
+        }
         return answer;
       });
 }

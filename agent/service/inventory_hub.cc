@@ -44,12 +44,22 @@ void InventoryHub::SetHead(const Position& head) {
   loop_->Post([this, head] { head_ = head; });
 }
 
-void InventoryHub::HostChanged(v1::Host host) {
-  loop_->Post([this, host = std::move(host)] {
+void InventoryHub::HostChanged(v1::Host host, std::vector<v1::Event> events) {
+  loop_->Post([this, host = std::move(host), events = std::move(events)] {
     host_ = host;
+    if (!events.empty()) head_.sequence = events.back().sequence();
     Message message;
     *message.mutable_host() = host;
-    for (const ServerPtr& server : servers_) server->stream->Write(message);
+    for (const ServerPtr& server : servers_) {
+      server->stream->Write(message);
+      // For one that is not synced they lie before its position.
+      if (!server->synced) continue;
+      for (const v1::Event& event : events) {
+        Message update;
+        *update.mutable_event() = event;
+        server->stream->Write(std::move(update));
+      }
+    }
   });
 }
 

@@ -33,7 +33,8 @@ class InventoryHub {
   ~InventoryHub();
 
   void SetHead(const Position& head);
-  void HostChanged(v1::Host host);
+  // `events` say what has changed about the host itself.
+  void HostChanged(v1::Host host, std::vector<v1::Event> events = {});
   // In the order of the event log.
   void GuestChanged(GuestRowPtr row, std::vector<v1::Event> events);
   void GuestRemoved(const std::string& uid, std::vector<v1::Event> events);

@@ -16,8 +16,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "agent/context/context_record.h"
 #include "agent/guest/guest_record.h"
 #include "agent/store/change_writer.h"
+#include "agent/store/context_record_codec.h"
 #include "agent/store/guest_record_codec.h"
 #include "agent/store/store_file.h"
 #include "agent/store/store_types.h"
@@ -246,6 +248,26 @@ absl::StatusOr<AgentStore::Guests> AgentStore::LoadGuests() {
       guests.records.push_back(*std::move(record));
     } else {
       guests.damaged.push_back(id);
+    }
+  }
+}
+
+absl::StatusOr<AgentStore::Contexts> AgentStore::LoadContexts() {
+  absl::MutexLock lock(&reader_mutex_);
+  ASSIGN_OR_RETURN(
+      SqliteStatement rows,
+      reader_->Prepare("SELECT id, record FROM contexts ORDER BY id"));
+  Contexts contexts;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, rows.Step());
+    if (!found) return contexts;
+    const std::string id(rows.Blob(0));
+    absl::StatusOr<ContextRecord> record =
+        ParseContextRecord(std::string(rows.Blob(1)));
+    if (record.ok() && record->id == id) {
+      contexts.records.push_back(*std::move(record));
+    } else {
+      contexts.damaged.push_back(id);
     }
   }
 }

@@ -1,4 +1,5 @@
-// The agent's memory: guests, operations, request ledger and event log.
+// The agent's memory: guests, contexts, operations, request ledger and event
+// log.
 #ifndef INNKEEPER_AGENT_STORE_AGENT_STORE_H_
 #define INNKEEPER_AGENT_STORE_AGENT_STORE_H_
 
@@ -16,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "agent/context/context_record.h"
 #include "agent/guest/guest_record.h"
 #include "agent/store/change_writer.h"
 #include "agent/store/store_file.h"
@@ -55,6 +57,12 @@ class AgentStore {
     std::vector<std::string> damaged;
   };
 
+  // The same for contexts; of those nothing else remembers one that is damaged.
+  struct Contexts {
+    std::vector<ContextRecord> records;
+    std::vector<std::string> damaged;
+  };
+
   // Opens or makes the database and checks its integrity. One that is damaged
   // is moved aside and an empty one made: see fresh(). FAILED_PRECONDITION
   // (STORE_UNAVAILABLE) if a newer version of Innkeeper wrote it or another
@@ -91,6 +99,8 @@ class AgentStore {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::StatusOr<Guests> LoadGuests() ABSL_LOCKS_EXCLUDED(reader_mutex_);
+
+  absl::StatusOr<Contexts> LoadContexts() ABSL_LOCKS_EXCLUDED(reader_mutex_);
 
   // NOT_FOUND (OPERATION_NOT_FOUND) if absent or past its life.
   absl::StatusOr<OperationRecord> GetOperation(absl::string_view name)

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "agent/guest/guest_name.h"
+#include "agent/store/context_record_codec.h"
 #include "agent/store/guest_record_codec.h"
 #include "agent/store/store_types.h"
 #include "base/error.h"
@@ -45,6 +46,9 @@ absl::StatusOr<ChangeWriter> ChangeWriter::Create(SqliteDatabase& database,
        "ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, "
        "record = excluded.record"},
       {&writer.delete_guest_, "DELETE FROM guests WHERE id = ?"},
+      {&writer.put_context_,
+       "INSERT OR REPLACE INTO contexts (id, record) VALUES (?, ?)"},
+      {&writer.delete_context_, "DELETE FROM contexts WHERE id = ?"},
       {&writer.put_operation_,
        "INSERT INTO operations (name, method, caller, guest, owner, metadata, "
        "result, error, done, create_time, update_time) "
@@ -98,6 +102,12 @@ absl::StatusOr<CommitResult> ChangeWriter::ApplyParts(const Change& change,
   }
   for (const std::string& id : change.delete_guests) {
     RETURN_IF_ERROR(DeleteGuest(id));
+  }
+  for (const ContextRecord& context : change.put_contexts) {
+    RETURN_IF_ERROR(PutContext(context));
+  }
+  for (const std::string& id : change.delete_contexts) {
+    RETURN_IF_ERROR(delete_context_.BindText(1, id).Run());
   }
   for (const OperationRecord& operation : change.put_operations) {
     RETURN_IF_ERROR(PutOperation(operation));
@@ -183,6 +193,12 @@ absl::Status ChangeWriter::PutGuest(const GuestRecord& record) {
 
 absl::Status ChangeWriter::DeleteGuest(const std::string& id) {
   return delete_guest_.BindText(1, id).Run();
+}
+
+absl::Status ChangeWriter::PutContext(const ContextRecord& context) {
+  return put_context_.BindText(1, context.id)
+      .BindBlob(2, SerializeContextRecord(context))
+      .Run();
 }
 
 absl::Status ChangeWriter::PutOperation(const OperationRecord& operation) {

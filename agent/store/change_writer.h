@@ -37,6 +37,7 @@ class ChangeWriter {
   absl::Status AnswerRequest(const LedgerEntry& entry);
   absl::Status PutGuest(const GuestRecord& record);
   absl::Status DeleteGuest(const std::string& id);
+  absl::Status PutContext(const ContextRecord& context);
   absl::Status PutOperation(const OperationRecord& operation);
   absl::StatusOr<int64_t> AppendEvent(const EventRecord& event);
 
@@ -44,6 +45,7 @@ class ChangeWriter {
   absl::Duration ledger_life_;
   SqliteStatement begin_, release_, undo_;
   SqliteStatement find_guest_, put_guest_, delete_guest_;
+  SqliteStatement put_context_, delete_context_;
   SqliteStatement put_operation_;
   SqliteStatement find_request_, put_request_, answer_request_;
   SqliteStatement append_event_;

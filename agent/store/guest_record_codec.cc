@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -13,12 +14,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/context/context_spec.h"
 #include "agent/guest/guest_name.h"
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
 #include "agent/guest/guest_state.h"
 #include "agent/guest/network_spec.h"
 #include "agent/store/agent_storage.pb.h"
+#include "agent/store/context_spec_codec.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -30,7 +33,7 @@ namespace {
 namespace storage = ::innkeeper::agent::storage::v1;
 
 // Raised when an older version must not read what this one writes. 2: what lies
-// beneath a disk, and what the guest sees of it.
+// beneath a disk, what the guest sees of it, and what confines it.
 constexpr int32_t kFormat = 2;
 // Magic, then the first bytes of the SHA-256 of what follows.
 constexpr absl::string_view kMagic = "INK1";
@@ -133,6 +136,13 @@ void PutSpec(const GuestSpec& spec, storage::StoredSpec* out) {
   for (const NetworkSpec& network : spec.networks) {
     PutNetwork(network, out->add_networks());
   }
+  out->set_context(spec.context);
+  if (!spec.context_parts.empty()) {
+    PutContextSpec(spec.context_parts, out->mutable_context_parts());
+  }
+  if (!spec.effective_context.empty()) {
+    PutContextSpec(spec.effective_context, out->mutable_effective_context());
+  }
 }
 
 absl::StatusOr<GuestSpec> GetSpec(const storage::StoredSpec& in) {
@@ -178,6 +188,14 @@ absl::StatusOr<GuestSpec> GetSpec(const storage::StoredSpec& in) {
       return Damaged("a network interface's model is not known");
     }
   }
+  spec.context = in.context();
+  std::optional<ContextSpec> parts = GetContextSpec(in.context_parts());
+  std::optional<ContextSpec> effective = GetContextSpec(in.effective_context());
+  if (!parts.has_value() || !effective.has_value()) {
+    return Damaged("its context is not known");
+  }
+  spec.context_parts = *std::move(parts);
+  spec.effective_context = *std::move(effective);
   const absl::Status valid = ValidateGuestSpec(spec, "spec");
   if (!valid.ok()) return Damaged(valid.message());
   return spec;
@@ -205,7 +223,7 @@ GuestProcess GetProcess(const storage::StoredProcess& in) {
 
 storage::StoredGuest ToStored(const GuestRecord& record) {
   storage::StoredGuest out;
-  out.set_format(kFormat);
+  out.set_format(record.spec.effective_context.empty() ? 1 : kFormat);
   out.set_id(record.id);
   out.set_uid(record.uid);
   out.set_owner(record.owner);

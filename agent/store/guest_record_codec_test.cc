@@ -7,9 +7,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "agent/context/context_spec.h"
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
 #include "agent/guest/guest_state.h"
+#include "agent/launch/launch_context.h"
 #include "base/testing/status_matchers.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -19,6 +21,42 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Lt;
+
+// Every part, each with its largest number of values.
+ContextSpec WholeContext() {
+  ContextSpec spec;
+  spec.identity = ContextIdentity{IdentityKind::kNamed, std::string(63, 'i')};
+  for (char c = 'a'; c < 'a' + 16; ++c) {
+    spec.groups.insert(std::string(63, c));
+    spec.capabilities.insert(std::string(63, c));
+  }
+  spec.selinux = LaunchLabel{"u:r:" + std::string(251, 't'), true};
+  spec.apparmor = LaunchLabel{std::string(255, 'p'), false};
+  for (int kind = 1; kind <= 8; ++kind) {
+    spec.namespaces[static_cast<ContextNamespaceKind>(kind)] = {};
+  }
+  spec.namespaces[ContextNamespaceKind::kNetwork] = {NamespaceMode::kNamed,
+                                                     std::string(63, 'n')};
+  spec.root = std::string(63, 'r');
+  spec.seccomp_classes = {SeccompClass::kObsolete,
+                          SeccompClass::kElevatePrivileges,
+                          SeccompClass::kSpawn, SeccompClass::kResourceControl};
+  spec.landlock = LandlockMode::kOff;
+  spec.cgroup = {
+      std::string(63, 's'), 1000000, 10000, 1 << 30, 4096, 1, 2, 3, 4};
+  for (const char* resource :
+       {"nofile", "nproc", "core", "memlock", "stack", "as", "fsize", "data",
+        "sigpending", "msgqueue", "rttime", "rtprio", "nice", "locks", "cpu"}) {
+    spec.rlimits[resource] = int64_t{1} << 60;
+  }
+  spec.nice = -20;
+  spec.cpu_affinity = "0-3,6";
+  spec.oom_score_adj = 0;
+  for (char c = 'A'; c < 'A' + 8; ++c) {
+    spec.environment[std::string(1, c)] = std::string(255, 'v');
+  }
+  return spec;
+}
 
 GuestRecord FullRecord() {
   GuestRecord record;
@@ -52,6 +90,9 @@ GuestRecord FullRecord() {
   record.spec.kernel_command_line = "console=ttyS0";
   record.spec.labels = {{"app", "web"}, {"tier", "1"}};
   record.spec.start_paused = true;
+  record.spec.context = "build";
+  record.spec.context_parts.nice = 3;
+  record.spec.effective_context = WholeContext();
   record.spec_digest = SpecDigest(record.spec);
   record.state = GuestState::kFailed;
   record.state_reason = "QEMU died";
@@ -95,6 +136,7 @@ TEST(GuestRecordCodecTest, ARecordComesBackAsItWas) {
 
 TEST(GuestRecordCodecTest, TheLargestValidRecordFitsIntoAManifest) {
   GuestRecord record = FullRecord();
+  record.spec.context_parts = WholeContext();
   record.spec.kernel_command_line = std::string(kMaxKernelCommandLine, 'a');
   for (size_t i = 0; i < kMaxLabels; ++i) {
     record.spec.labels[absl::StrCat(std::string(60, 'k'), i)] =
@@ -188,6 +230,15 @@ TEST(GuestRecordCodecTest, TheDigestTellsSpecsApartAndIsStable) {
   EXPECT_NE(SpecDigest(spec), SpecDigest(other));
   EXPECT_EQ(SpecDigest(GuestSpec()),
             "b393ff55d503385e6ddbc331f1dfe7db5de003e2c665c60e40ef6a26756959df");
+}
+
+TEST(GuestRecordCodecTest, DigestTellsWhatTheContextMade) {
+  GuestRecord one = SmallRecord();
+  one.spec.context = "build";
+  GuestRecord other = one;
+  other.spec.effective_context.nice = 1;
+
+  EXPECT_NE(SpecDigest(one.spec), SpecDigest(other.spec));
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ namespace {
 
 // "INNK", in the header of the file.
 constexpr int64_t kApplicationId = 0x494e4e4b;
-constexpr int64_t kSchemaVersion = 1;
+constexpr int64_t kSchemaVersion = 2;
 
 // sequence is AUTOINCREMENT so that no number comes twice, even after all
 // events were collected.
@@ -81,7 +81,15 @@ CREATE TABLE events (
 ) STRICT;
 )";
 
-constexpr int kTables = 7;  // Indexes included.
+// Since version 2.
+constexpr char kContextSchema[] = R"(
+CREATE TABLE contexts (
+  id TEXT PRIMARY KEY,
+  record BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+)";
+
+constexpr int kTables = 8;  // Indexes included.
 
 absl::Status Refused(absl::string_view path, absl::string_view why) {
   return Error(absl::StatusCode::kFailedPrecondition, reason::kStoreUnavailable,
@@ -120,6 +128,7 @@ absl::Status MakeTables(SqliteDatabase& database, const Clock& clock) {
   ASSIGN_OR_RETURN(SqliteTransaction change,
                    SqliteTransaction::BeginWrite(&database));
   RETURN_IF_ERROR(database.Execute(kSchema));
+  RETURN_IF_ERROR(database.Execute(kContextSchema));
   ASSIGN_OR_RETURN(
       SqliteStatement meta,
       database.Prepare("INSERT INTO meta (key, value) VALUES ('epoch', ?)"));
@@ -127,6 +136,15 @@ absl::Status MakeTables(SqliteDatabase& database, const Clock& clock) {
   RETURN_IF_ERROR(meta.BindInt64(1, std::max<int64_t>(now, 1)).Run());
   RETURN_IF_ERROR(database.Execute(
       absl::StrCat("PRAGMA application_id = ", kApplicationId)));
+  RETURN_IF_ERROR(database.SetUserVersion(kSchemaVersion));
+  return change.Commit();
+}
+
+// Makes of a database of version 1 one of this version, or leaves it as it is.
+absl::Status Migrate(SqliteDatabase& database) {
+  ASSIGN_OR_RETURN(SqliteTransaction change,
+                   SqliteTransaction::BeginWrite(&database));
+  RETURN_IF_ERROR(database.Execute(kContextSchema));
   RETURN_IF_ERROR(database.SetUserVersion(kSchemaVersion));
   return change.Commit();
 }
@@ -141,7 +159,8 @@ absl::Status CheckTables(SqliteDatabase& database) {
   while (true) {
     ASSIGN_OR_RETURN(const bool found, rows.Step());
     if (!found) break;
-    if (!absl::StrContains(kSchema, rows.Text(0))) {
+    if (!absl::StrContains(kSchema, rows.Text(0)) &&
+        !absl::StrContains(kContextSchema, rows.Text(0))) {
       return SqliteDamage("a table is not what was made");
     }
     ++tables;
@@ -167,7 +186,11 @@ absl::StatusOr<StoreFile> OpenChecked(const std::string& path,
   if (application != kApplicationId) {
     return Refused(path, "is a database of another program: move it away");
   }
-  ASSIGN_OR_RETURN(const int64_t version, database.UserVersion());
+  ASSIGN_OR_RETURN(int64_t version, database.UserVersion());
+  if (version == 1) {
+    RETURN_IF_ERROR(Migrate(database));
+    version = kSchemaVersion;
+  }
   if (version != kSchemaVersion) {
     return Refused(
         path, absl::StrCat("has version ", version, ", and this agent knows ",

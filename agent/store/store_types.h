@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "agent/context/context_record.h"
 #include "agent/guest/guest_record.h"
 
 namespace innkeeper {
@@ -38,7 +39,7 @@ struct LedgerEntry {
   absl::Time create_time = absl::UnixEpoch();
 };
 
-// One fact that happened to a guest.
+// One fact that happened to a guest or to the host.
 struct EventRecord {
   int64_t sequence = 0;  // Given by the store; increases by one or more.
   absl::Time time = absl::UnixEpoch();
@@ -52,7 +53,9 @@ struct EventRecord {
 struct Change {
   // A record's revision must be the stored one plus 1 (1: there is none).
   std::vector<GuestRecord> put_guests;
-  std::vector<std::string> delete_guests;  // Ids; absent ones are no fault.
+  std::vector<std::string> delete_guests;    // Ids; absent ones are no fault.
+  std::vector<ContextRecord> put_contexts;   // New or replaced, by id.
+  std::vector<std::string> delete_contexts;  // Ids; absent ones are no fault.
   std::vector<OperationRecord> put_operations;  // New or replaced, by name.
   // The request that causes this change. If it was taken before, nothing of
   // the change is done.

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "absl/status/status.h"
+
 namespace innkeeper {
 
 struct GuestCaller {
@@ -13,6 +15,9 @@ struct GuestCaller {
   std::string request_id;   // A UUID, or empty: not to be remembered.
   std::string body_sha256;  // 32 bytes, of the request's bytes.
   std::string etag;         // What the caller read; empty: whatever there is.
+  // Not OK: what a launch is refused with unless the same request was taken
+  // before, when it may have been right.
+  absl::Status refusal;
 };
 
 }  // namespace innkeeper

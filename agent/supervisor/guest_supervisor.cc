@@ -240,7 +240,8 @@ void GuestSupervisor::LaunchNow(const Permit& permit, GuestRecord guest,
                                 Completion<OperationRecord> done) {
   INNKEEPER_FAILPOINT("agent.launch.admitted");
   const std::string id = guest.id;
-  const absl::Status allowed = CheckNew(guest);
+  const absl::Status allowed =
+      caller.refusal.ok() ? CheckNew(guest) : caller.refusal;
   if (!allowed.ok()) return Refuse(id, caller, allowed, std::move(done));
   absl::StatusOr<TaskPtr> task =
       MakeTask(id, guest.uid, guest.owner, "launch", caller, /*claim=*/true);

@@ -60,7 +60,8 @@ void GuestSupervisor::Launch(const Permit& permit, GuestRecord guest,
                      caller = std::move(caller),
                      done = std::move(done)]() mutable {
     // Nobody is asked about what would be refused anyhow.
-    const absl::Status allowed = CheckNew(guest);
+    const absl::Status allowed =
+        caller.refusal.ok() ? CheckNew(guest) : caller.refusal;
     if (!allowed.ok()) {
       return Refuse(guest.id, caller, allowed, std::move(done));
     }

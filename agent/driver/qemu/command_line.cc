@@ -16,6 +16,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "agent/context/context_spec.h"
 #include "agent/guest/guest_record.h"
 #include "agent/guest/guest_spec.h"
 #include "agent/guest/network_spec.h"

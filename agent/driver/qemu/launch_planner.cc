@@ -12,6 +12,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/context/context_rights.h"
+#include "agent/context/context_spec.h"
 #include "agent/driver/qemu/command_line.h"
 #include "agent/guest/network_spec.h"
 #include "agent/guest/volume_name.h"
@@ -73,6 +75,25 @@ std::string DescribeFd(const LaunchPlan& plan, const PlannedFd& fd) {
   }
   return "";
 }
+
+namespace {
+
+GuestLimits LimitsOf(const GuestSpec& spec) {
+  const LaunchCgroup& asked = spec.effective_context.cgroup;
+  const ContextDefaults defaults = DefaultsOf(spec.vcpu_count);
+  const auto or_default = [](int64_t value, int64_t otherwise) {
+    return value != 0 ? value : otherwise;
+  };
+  GuestLimits limits;
+  limits.memory_bytes =
+      spec.memory_bytes +
+      or_default(asked.memory_overhead_bytes, defaults.memory_overhead_bytes);
+  limits.cpu_millis = or_default(asked.cpu_millis, defaults.cpu_millis);
+  limits.pids = or_default(asked.pid_count, defaults.pid_count);
+  return limits;
+}
+
+}  // namespace
 
 // What is to be looked into for one launch.
 struct LaunchPlanner::Work {
@@ -261,6 +282,8 @@ void LaunchPlanner::Finish(const std::shared_ptr<Work>& work) {
   target.binary = parts_.qemu_binary;
   target.machine_type = work->result.machine_type;
   target.accel = work->result.accel;
+  LaunchContext context = ToLaunchContext(work->guest.spec.effective_context);
+  target.allowed_seccomp_classes = context.allowed_seccomp_classes;
   absl::StatusOr<CommandLine> line =
       BuildCommandLine(work->guest, target, work->sizes);
   if (!line.ok()) return work->done(line.status());
@@ -276,9 +299,8 @@ void LaunchPlanner::Finish(const std::shared_ptr<Work>& work) {
   plan.taps = std::move(line->taps);
   plan.fds = std::move(line->fds);
   plan.ram_bytes = spec.memory_bytes;
-  plan.limits.memory_bytes = spec.memory_bytes + kOverheadBytes;
-  plan.limits.cpu_millis = int64_t{spec.vcpu_count} * 1000;
-  plan.limits.pids = spec.vcpu_count + kExtraPids;
+  plan.context = std::move(context);
+  plan.limits = LimitsOf(spec);
   plan.kvm = work->result.accel == Accel::kKvm;
   work->done(std::move(work->result));
 }

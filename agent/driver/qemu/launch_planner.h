@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "agent/context/context_rights.h"
 #include "agent/guest/guest_record.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
@@ -49,9 +50,9 @@ class LaunchPlanner {
   };
 
   // Beyond a guest's memory: QEMU's own, and its page tables.
-  static constexpr int64_t kOverheadBytes = int64_t{512} << 20;
+  static constexpr int64_t kOverheadBytes = kDefaultOverheadBytes;
   // QEMU's threads beyond one for each vCPU, and the keeper.
-  static constexpr int64_t kExtraPids = 64;
+  static constexpr int64_t kExtraPids = kDefaultExtraPids;
 
   explicit LaunchPlanner(Parts parts) : parts_(std::move(parts)) {}
 

@@ -9,7 +9,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
+#include "agent/context/context_spec.h"
 #include "agent/guest/guest_spec.h"
+#include "agent/launch/launch_context.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/testing/fake_spawner.h"
 #include "agent/qmp/testing/await.h"
@@ -109,6 +111,27 @@ TEST_F(LaunchPlannerTest, PlanCarriesTheRecordAndItsLimits) {
   EXPECT_EQ(plan.limits.pids, 3 + LaunchPlanner::kExtraPids);
   EXPECT_EQ(plan.argv[0], "/usr/bin/qemu-system-x86_64");
   EXPECT_FALSE(plan.kvm);
+}
+
+TEST_F(LaunchPlannerTest, PlanCarriesTheContextAndItsLimits) {
+  ContextSpec& context = record_.spec.effective_context;
+  context.nice = 5;
+  context.seccomp_classes = {SeccompClass::kSpawn};
+  context.cgroup.cpu_millis = 250;
+  context.cgroup.memory_overhead_bytes = 100 * kMiB;
+  context.cgroup.pid_count = 40;
+
+  const auto planned = Plan();
+
+  ASSERT_THAT(planned, IsOk());
+  const LaunchPlan& plan = planned->plan;
+  EXPECT_TRUE(plan.context == ToLaunchContext(context));
+  EXPECT_EQ(plan.limits.memory_bytes, 164 * kMiB);
+  EXPECT_EQ(plan.limits.cpu_millis, 250);
+  EXPECT_EQ(plan.limits.pids, 40);
+  EXPECT_THAT(plan.argv,
+              testing::Contains("on,obsolete=deny,elevateprivileges=deny,"
+                                "spawn=allow,resourcecontrol=deny"));
 }
 
 TEST_F(LaunchPlannerTest, AccelerationThatIsLeftToTheHostIsTheBestThatWorks) {

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "agent/service/console_service.h"
+#include "agent/service/context_service.h"
 #include "agent/service/event_service.h"
 #include "agent/service/guest_service.h"
 #include "agent/service/host_service.h"
@@ -48,6 +49,12 @@ v1::Host MakeHost() {
   return host;
 }
 
+std::vector<ContextFault> LacksSelinux(const LaunchContext& context,
+                                       absl::string_view /*owner*/) {
+  if (context.selinux.value.empty()) return {};
+  return {{"selinux", "is not enabled on this host"}};
+}
+
 }  // namespace
 
 TestAgent::TestAgent(std::vector<PluginConfig> plugins)
@@ -73,6 +80,11 @@ TestAgent::TestAgent(std::vector<PluginConfig> plugins)
   review_ = std::make_unique<LaunchReview>(
       LaunchReview::Parts{loop_.get(), plugins_.get(), kHost});
   feed_ = std::make_unique<PluginNotifier>(view_.get(), plugins_.get());
+  contexts_ = std::make_unique<ContextBook>(ContextBook::Parts{
+      loop_.get(), store_.get(), view_.get(), Clock::Real()});
+  if (!contexts_->Load().ok()) abort();
+  access_ =
+      std::make_unique<ContextAccess>(contexts_.get(), kHost, LacksSelinux);
   book_ = std::make_unique<GuestBook>(
       GuestBook::Parts{loop_.get(), store_.get(), tracker_.get(),
                        encoder_.get(), feed_.get(), Clock::Real()});
@@ -93,6 +105,8 @@ TestAgent::TestAgent(std::vector<PluginConfig> plugins)
                             {"operator", "user/op", "all"},
                             {"viewer", "user/watcher", "all"},
                             {"viewer", "user/site", "host:h1"},
+                            {"admin", "user/admin1", "host:h1"},
+                            {"admin", "user/admin2", "host:h2"},
                             {"owner", "user/*", "own"}})),
       AuthorizerOptions{"h1", kHost});
   StartServer();
@@ -100,16 +114,21 @@ TestAgent::TestAgent(std::vector<PluginConfig> plugins)
 
 void TestAgent::StartServer() {
   TestServer::Options options;
-  options.services = {
-      "google.longrunning.Operations", "innkeeper.agent.v1.Inventory",
-      "innkeeper.v1.Consoles",         "innkeeper.v1.Events",
-      "innkeeper.v1.Guests",           "innkeeper.v1.Hosts"};
+  options.services = {"google.longrunning.Operations",
+                      "innkeeper.agent.v1.Inventory",
+                      "innkeeper.v1.Consoles",
+                      "innkeeper.v1.Contexts",
+                      "innkeeper.v1.Events",
+                      "innkeeper.v1.Guests",
+                      "innkeeper.v1.Hosts"};
   options.authorizer = authorizer_.get();
   options.resolver = view_.get();
   options.make = [this](Gate* gate) {
     std::vector<std::unique_ptr<grpc::Service>> services;
     services.push_back(std::make_unique<GuestService>(
-        gate, supervisor_.get(), view_.get(), list_.get()));
+        gate, supervisor_.get(), view_.get(), list_.get(), access_.get()));
+    services.push_back(std::make_unique<ContextService>(
+        gate, contexts_.get(), access_.get(), sealer_.get(), kHost));
     services.push_back(
         std::make_unique<ConsoleService>(gate, loop_.get(), driver_.get()));
     services.push_back(std::make_unique<HostService>(gate, view_.get()));

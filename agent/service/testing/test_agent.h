@@ -12,12 +12,14 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/config/plugin_config.h"
+#include "agent/context/context_book.h"
 #include "agent/driver/testing/fake_driver.h"
 #include "agent/plugin/launch_review.h"
 #include "agent/plugin/plugin_notifier.h"
 #include "agent/plugin/plugin_set.h"
 #include "agent/plugin/testing/fake_launch_plugin.h"
 #include "agent/service/agent_view.h"
+#include "agent/service/context_access.h"
 #include "agent/service/proto_operation_encoder.h"
 #include "agent/store/agent_store.h"
 #include "agent/supervisor/guest_book.h"
@@ -40,8 +42,9 @@ namespace innkeeper {
 
 // The host is hosts/h1 with 8 GiB, 16 processors, the label zone=a. Bindings:
 // user/root is admin, user/op operator, user/watcher viewer of all, user/site
-// viewer of hosts/h1, every user owner of its own. Anything that fails to start
-// aborts.
+// viewer of hosts/h1, user/admin1 and user/admin2 are admins of hosts/h1 and
+// hosts/h2, every user owner of its own. It gives every part of a context but
+// SELinux. Anything that fails to start aborts.
 class TestAgent {
  public:
   // How long anything may take before a test gives up.
@@ -116,6 +119,8 @@ class TestAgent {
   std::unique_ptr<PluginSet> plugins_;
   std::unique_ptr<LaunchReview> review_;
   std::unique_ptr<PluginNotifier> feed_;
+  std::unique_ptr<ContextBook> contexts_;
+  std::unique_ptr<ContextAccess> access_;
   std::unique_ptr<GuestBook> book_;
   std::unique_ptr<GuestSupervisor> supervisor_;
   std::unique_ptr<PageTokenSealer> sealer_;
