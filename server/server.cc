@@ -29,6 +29,7 @@
 #include "server/operations/operation_manager.h"
 #include "server/operations/request_ledger.h"
 #include "server/service/console_service.h"
+#include "server/service/context_service.h"
 #include "server/service/event_service.h"
 #include "server/service/guest_claims.h"
 #include "server/service/guest_forwarder.h"
@@ -52,11 +53,9 @@ constexpr absl::Duration kHostPatience = absl::Seconds(3);
 
 std::vector<std::string> ServiceNames() {
   return {
-      "google.longrunning.Operations",
-      "innkeeper.v1.Consoles",
-      "innkeeper.v1.Events",
-      "innkeeper.v1.Guests",
-      "innkeeper.v1.Hosts",
+      "google.longrunning.Operations", "innkeeper.v1.Consoles",
+      "innkeeper.v1.Contexts",         "innkeeper.v1.Events",
+      "innkeeper.v1.Guests",           "innkeeper.v1.Hosts",
       "innkeeper.v1.Policy",
   };
 }
@@ -157,6 +156,8 @@ absl::Status Server::Parts::Serve() {
   services.push_back(std::make_unique<GuestService>(
       gate, inventory.get(), list.get(), launcher.get(), forwarder.get()));
   services.push_back(std::make_unique<ConsoleService>(gate, forwarder.get()));
+  services.push_back(
+      std::make_unique<ContextService>(gate, inventory.get(), sealer));
   services.push_back(std::make_unique<HostService>(
       gate, executor.get(), inventory.get(), host_admin.get(), sealer));
   services.push_back(std::make_unique<OperationService>(

@@ -147,6 +147,10 @@ void CheckFeatures(const PlacementRequest& request, const HostView& host,
     losses.push_back(
         {Loss::Kind::kNetwork, absl::StrCat("network: lacks ", network)});
   }
+  if (!request.context.empty() && request.context_hosts.count(host.name) == 0) {
+    losses.push_back({Loss::Kind::kContext,
+                      absl::StrCat("context: lacks ", request.context)});
+  }
 }
 
 HostVerdict Judge(const PlacementRequest& request, const HostView& host,
@@ -211,6 +215,8 @@ absl::string_view ViolationType(Loss::Kind kind) {
       return reason::kVolumeNotFound;
     case Loss::Kind::kNetwork:
       return reason::kNetworkNotFound;
+    case Loss::Kind::kContext:
+      return reason::kContextNotFound;
     case Loss::Kind::kMemory:
     case Loss::Kind::kVcpus:
       return reason::kCapacityExhausted;

@@ -51,6 +51,9 @@ struct PlacementRequest {
   std::set<std::string> networks;             // "lan", all on the host.
   std::optional<std::string> host;            // Only this one.
   std::map<std::string, std::string> labels;  // All on the host, with values.
+  std::string context;                        // "build"; empty: none.
+  // The hosts that let the guest run in it.
+  std::set<std::string> context_hosts;
 };
 
 // Why one host did not fit.
@@ -64,6 +67,7 @@ struct Loss {
     kMachineType,
     kVolume,
     kNetwork,
+    kContext,
     kMemory,
     kVcpus,
   };

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -85,6 +86,8 @@ PlacementRequest ToPlacementRequest(const v1::LaunchGuestRequest& request) {
   if (!request.host().empty()) placement.host = HostId(request.host());
   placement.labels.insert(request.host_labels().begin(),
                           request.host_labels().end());
+  placement.context =
+      std::string(absl::StripPrefix(spec.context(), "contexts/"));
   return placement;
 }
 
@@ -119,10 +122,13 @@ void GuestLauncher::Launch(const Permit& permit,
   operation.request = request.SerializeAsString();
   RequestKey key{operation.caller, kLaunch, request.request_id(),
                  RequestDigest(request)};
-  OnWorker(std::make_shared<Task>(
-               Task{request, caller, ToPlacementRequest(request),
-                    std::move(key), std::move(operation), std::move(done)}),
-           &GuestLauncher::LookBack);
+  auto task = std::make_shared<Task>(
+      Task{request, caller, ToPlacementRequest(request), std::move(key),
+           std::move(operation), std::move(done)});
+  contexts_.Find(request, caller, [this, task](std::set<std::string> hosts) {
+    task->placement.context_hosts = std::move(hosts);
+    OnWorker(task, &GuestLauncher::LookBack);
+  });
 }
 
 void GuestLauncher::LookBack(const TaskPtr& task) {
@@ -256,9 +262,20 @@ void GuestLauncher::Explain(const Permit& permit,
   if (!allowed.ok()) return done(allowed);
   auto answer =
       std::make_shared<Completion<v1::ExplainLaunchResponse>>(std::move(done));
-  const absl::Status submitted =
-      parts_.executor->Submit([this, caller, request, answer] {
-        const PlacementRequest placement_request = ToPlacementRequest(request);
+  contexts_.Find(request, caller,
+                 [this, caller, request, answer](std::set<std::string> hosts) {
+                   PlacementRequest placement = ToPlacementRequest(request);
+                   placement.context_hosts = std::move(hosts);
+                   ExplainAt(caller, request, placement, answer);
+                 });
+}
+
+void GuestLauncher::ExplainAt(
+    const Principal& caller, const v1::LaunchGuestRequest& request,
+    const PlacementRequest& placement_request,
+    std::shared_ptr<Completion<v1::ExplainLaunchResponse>> answer) {
+  const absl::Status submitted = parts_.executor->Submit(
+      [this, caller, request, placement_request, answer] {
         absl::StatusOr<Placement> placement = PlaceNow(placement_request);
         if (!placement.ok()) return (*answer)(placement.status());
         v1::ExplainLaunchResponse explained =

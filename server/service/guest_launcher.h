@@ -17,6 +17,7 @@
 #include "server/operations/request_ledger.h"
 #include "server/placement/placer.h"
 #include "server/placement/reservations.h"
+#include "server/service/context_finder.h"
 #include "server/service/guest_claims.h"
 #include "server/service/operation_runner.h"
 
@@ -37,7 +38,7 @@ class GuestLauncher {
   };
 
   explicit GuestLauncher(const Parts& parts)
-      : parts_(parts), reservations_(parts.store) {}
+      : parts_(parts), contexts_(parts.inventory), reservations_(parts.store) {}
 
   // Guests.LaunchGuest.
   void Launch(const Permit& permit, const v1::LaunchGuestRequest& request,
@@ -60,14 +61,19 @@ class GuestLauncher {
   // Has some agent look at the shape of the request, then goes on.
   void CheckShape(const TaskPtr& task);
   void CheckOnly(const TaskPtr& task, const std::string& host);
+  void ExplainAt(const Principal& caller, const v1::LaunchGuestRequest& request,
+                 const PlacementRequest& placement_request,
+                 std::shared_ptr<Completion<v1::ExplainLaunchResponse>> answer);
   void OnWorker(const TaskPtr& task,
                 void (GuestLauncher::*step)(const TaskPtr&));
 
   const Parts parts_;
+  const ContextFinder contexts_;
   Reservations reservations_;
 };
 
-// What `request` asks of a host.
+// What `request` asks of a host; which have its context is for the caller to
+// add.
 PlacementRequest ToPlacementRequest(const v1::LaunchGuestRequest& request);
 
 }  // namespace innkeeper

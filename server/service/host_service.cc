@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,6 +29,12 @@ void OnWorker(Executor& executor, Completion<Response> done, Work work) {
   if (!submitted.ok()) (*answer)(submitted);
 }
 
+// Which contexts there are is for those who administer the host; all others
+// list those that they may use.
+void HideContexts(const Permit& permit, v1::Host* host) {
+  if (!permit.Administers(host->name())) host->clear_contexts();
+}
+
 }  // namespace
 
 HostService::HostService(Gate* gate, Executor* executor, Inventory* inventory,
@@ -42,12 +49,12 @@ grpc::ServerUnaryReactor* HostService::GetHost(
     grpc::CallbackServerContext* context, const v1::GetHostRequest* request,
     v1::Host* response) {
   return gate_.Unary(context, request, response,
-                     [&](const Permit&) -> absl::StatusOr<v1::Host> {
+                     [&](const Permit& permit) -> absl::StatusOr<v1::Host> {
                        const std::string id = HostId(request->name());
-                       const std::optional<v1::Host> host =
-                           inventory_.FindHost(id);
+                       std::optional<v1::Host> host = inventory_.FindHost(id);
                        if (!host.has_value()) return HostNotFoundError(id);
-                       return *host;
+                       HideContexts(permit, &*host);
+                       return *std::move(host);
                      });
 }
 
@@ -60,7 +67,9 @@ grpc::ServerUnaryReactor* HostService::ListHosts(
         ListArguments arguments;
         arguments.request = &parsed;
         arguments.method = kList;
-        const ListSnapshot snapshot(MakeHostRows(inventory_.Hosts()));
+        std::vector<v1::Host> hosts = inventory_.Hosts();
+        for (v1::Host& host : hosts) HideContexts(permit, &host);
+        const ListSnapshot snapshot(MakeHostRows(std::move(hosts)));
         return query_.Run(arguments, permit, snapshot);
       });
 }
@@ -68,27 +77,35 @@ grpc::ServerUnaryReactor* HostService::ListHosts(
 grpc::ServerUnaryReactor* HostService::CordonHost(
     grpc::CallbackServerContext* context, const v1::CordonHostRequest* request,
     v1::Host* response) {
-  return gate_.UnaryAsync(
-      context, request, response,
-      [&](const Permit& permit, Completion<v1::Host> done) {
-        OnWorker(executor_, std::move(done),
-                 [this, caller = permit.caller(), name = request->name()] {
-                   return admin_.SetCordon(caller, name, true);
-                 });
-      });
+  return gate_.UnaryAsync(context, request, response,
+                          [&](const Permit& permit, Completion<v1::Host> done) {
+                            OnWorker(executor_, std::move(done),
+                                     [this, permit, name = request->name()] {
+                                       absl::StatusOr<v1::Host> host =
+                                           admin_.SetCordon(permit.caller(),
+                                                            name, true);
+                                       if (host.ok())
+                                         HideContexts(permit, &*host);
+                                       return host;
+                                     });
+                          });
 }
 
 grpc::ServerUnaryReactor* HostService::UncordonHost(
     grpc::CallbackServerContext* context,
     const v1::UncordonHostRequest* request, v1::Host* response) {
-  return gate_.UnaryAsync(
-      context, request, response,
-      [&](const Permit& permit, Completion<v1::Host> done) {
-        OnWorker(executor_, std::move(done),
-                 [this, caller = permit.caller(), name = request->name()] {
-                   return admin_.SetCordon(caller, name, false);
-                 });
-      });
+  return gate_.UnaryAsync(context, request, response,
+                          [&](const Permit& permit, Completion<v1::Host> done) {
+                            OnWorker(executor_, std::move(done),
+                                     [this, permit, name = request->name()] {
+                                       absl::StatusOr<v1::Host> host =
+                                           admin_.SetCordon(permit.caller(),
+                                                            name, false);
+                                       if (host.ok())
+                                         HideContexts(permit, &*host);
+                                       return host;
+                                     });
+                          });
 }
 
 grpc::ServerUnaryReactor* HostService::RemoveHost(

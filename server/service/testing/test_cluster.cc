@@ -26,6 +26,7 @@
 #include "server/operations/operation_manager.h"
 #include "server/operations/request_ledger.h"
 #include "server/service/console_service.h"
+#include "server/service/context_service.h"
 #include "server/service/event_service.h"
 #include "server/service/guest_claims.h"
 #include "server/service/guest_forwarder.h"
@@ -60,6 +61,7 @@ Policy Roles() {
   return Value(Policy::Create({{"admin", "user/root", "all"},
                                {"operator", "user/op", "all"},
                                {"viewer", "user/watcher", "all"},
+                               {"admin", "user/admin1", "host:h1"},
                                {"owner", "user/*", "own"}}));
 }
 
@@ -166,6 +168,8 @@ std::vector<std::unique_ptr<grpc::Service>> TestCluster::Parts::MakeServices(
   services.push_back(std::make_unique<GuestService>(
       gate, inventory.get(), list.get(), launcher.get(), forwarder.get()));
   services.push_back(std::make_unique<ConsoleService>(gate, forwarder.get()));
+  services.push_back(
+      std::make_unique<ContextService>(gate, inventory.get(), &sealer));
   services.push_back(std::make_unique<HostService>(
       gate, &executor, inventory.get(), admin.get(), &sealer));
   services.push_back(std::make_unique<OperationService>(
@@ -180,6 +184,7 @@ void TestCluster::Parts::Serve() {
   TestServer::Options serving;
   serving.services = {"google.longrunning.Operations",
                       "innkeeper.v1.Consoles",
+                      "innkeeper.v1.Contexts",
                       "innkeeper.v1.Events",
                       "innkeeper.v1.Guests",
                       "innkeeper.v1.Hosts",

@@ -36,8 +36,9 @@ class OperationManager;
 
 // Everything that the server's main wires, on a store in memory, with the hosts
 // h1 and h2 enrolled. Roles: user/root is admin, user/op operator, user/watcher
-// viewer of all, every user owner of its own. Whatever fails to start aborts.
-// Not thread-safe; calls may come from any thread.
+// viewer of all, user/admin1 admin of hosts/h1, every user owner of its own.
+// Whatever fails to start aborts. Not thread-safe; calls may come from any
+// thread.
 class TestCluster {
  public:
   static constexpr absl::Duration kPatience = absl::Seconds(20);
