@@ -20,6 +20,7 @@ ApiClient::ApiClient(std::shared_ptr<grpc::Channel> channel,
       guests_(v1::Guests::NewStub(channel)),
       hosts_(v1::Hosts::NewStub(channel)),
       consoles_(v1::Consoles::NewStub(channel)),
+      contexts_(v1::Contexts::NewStub(channel)),
       events_(v1::Events::NewStub(channel)),
       policy_(v1::Policy::NewStub(channel)),
       operations_(google::longrunning::Operations::NewStub(channel)) {}

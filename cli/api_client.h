@@ -15,6 +15,7 @@
 #include "grpcpp/channel.h"
 #include "grpcpp/client_context.h"
 #include "innkeeper/v1/consoles.grpc.pb.h"
+#include "innkeeper/v1/contexts.grpc.pb.h"
 #include "innkeeper/v1/events.grpc.pb.h"
 #include "innkeeper/v1/guests.grpc.pb.h"
 #include "innkeeper/v1/hosts.grpc.pb.h"
@@ -58,6 +59,7 @@ class ApiClient {
   v1::Guests::Stub& guests() { return *guests_; }
   v1::Hosts::Stub& hosts() { return *hosts_; }
   v1::Consoles::Stub& consoles() { return *consoles_; }
+  v1::Contexts::Stub& contexts() { return *contexts_; }
   v1::Events::Stub& events() { return *events_; }
   v1::Policy::Stub& policy() { return *policy_; }
   google::longrunning::Operations::Stub& operations() { return *operations_; }
@@ -76,6 +78,7 @@ class ApiClient {
   const std::unique_ptr<v1::Guests::Stub> guests_;
   const std::unique_ptr<v1::Hosts::Stub> hosts_;
   const std::unique_ptr<v1::Consoles::Stub> consoles_;
+  const std::unique_ptr<v1::Contexts::Stub> contexts_;
   const std::unique_ptr<v1::Events::Stub> events_;
   const std::unique_ptr<v1::Policy::Stub> policy_;
   const std::unique_ptr<google::longrunning::Operations::Stub> operations_;

@@ -14,6 +14,7 @@
 #include "cli/command/command_set.h"
 #include "cli/command/completion_command.h"
 #include "cli/command/console_command.h"
+#include "cli/command/context_command.h"
 #include "cli/command/doctor_command.h"
 #include "cli/command/event_command.h"
 #include "cli/command/guest_command.h"
@@ -50,6 +51,7 @@ void AddAll(CommandSet& commands) {
   AddWaitCommand(commands);
   AddEventCommand(commands);
   AddHostCommands(commands);
+  AddContextCommands(commands);
   AddOperationCommands(commands);
   AddRemoteCommands(commands);
   AddPolicyCommand(commands);

@@ -82,6 +82,23 @@ std::vector<Suggestion> OperationNames(ApiClient& client) {
   return names;
 }
 
+std::vector<Suggestion> ContextNames(ApiClient& client) {
+  std::vector<Suggestion> names;
+  v1::ListContextsRequest request;
+  request.set_page_size(kMaxNames);
+  const auto listed = client.Call(&v1::Contexts::Stub::ListContexts,
+                                  client.contexts(), request, kPatience);
+  if (!listed.ok()) return names;
+  std::set<std::string> seen;  // One may be on several hosts.
+  for (const v1::Context& context : listed->contexts()) {
+    if (!seen.insert(context.name()).second) continue;
+    names.push_back(
+        {std::string(absl::StripPrefix(context.name(), "contexts/")),
+         context.description()});
+  }
+  return names;
+}
+
 std::vector<Suggestion> RemoteNames(Session& session) {
   std::vector<Suggestion> names;
   const auto path = RemotesPath(session.environment().variable);
@@ -106,6 +123,8 @@ std::vector<Suggestion> NamesOf(Session& session, NameKind kind) {
       return HostNames(**client);
     case NameKind::kOperation:
       return OperationNames(**client);
+    case NameKind::kContext:
+      return ContextNames(**client);
     case NameKind::kNone:
     case NameKind::kRemote:
       break;

@@ -20,6 +20,7 @@
 #include "cli/command/launch_flags.h"
 #include "cli/error_reference.h"
 #include "cli/name.h"
+#include "cli/output/context_view.h"
 #include "cli/output/format.h"
 #include "cli/output/printable.h"
 #include "cli/output/table.h"
@@ -40,8 +41,9 @@ struct LaunchOptions {
 };
 
 absl::Status RunLaunch(Session& session, const LaunchOptions& options) {
-  ASSIGN_OR_RETURN(v1::LaunchGuestRequest request,
-                   ToLaunchRequest(options.launch));
+  ASSIGN_OR_RETURN(
+      v1::LaunchGuestRequest request,
+      ToLaunchRequest(options.launch, session.environment().input));
   ASSIGN_OR_RETURN(*request.mutable_request_id(), RequestIdOf(options.change));
   request.set_validate_only(options.dry_run);
   ASSIGN_OR_RETURN(ApiClient * client, session.Client());
@@ -144,6 +146,11 @@ std::string ExplainText(const v1::ExplainLaunchResponse& response,
         absl::StrCat(descriptor.number(), ": ", descriptor.what()));
   }
   AppendList("Descriptors", descriptors, &text);
+  std::vector<std::string> parts;
+  for (const auto& [name, value] : ContextParts(response.effective_context())) {
+    parts.push_back(absl::StrCat(name, " = ", value));
+  }
+  AppendList("Context", parts, &text);
   AppendList("Steps", {response.steps().begin(), response.steps().end()},
              &text);
   AppendList("Plugins", PluginLines(response), &text);
@@ -161,7 +168,8 @@ absl::Status RunExplain(Session& session, const LaunchFlags& flags) {
     return absl::OkStatus();
   }
   v1::ExplainLaunchRequest request;
-  ASSIGN_OR_RETURN(*request.mutable_launch(), ToLaunchRequest(flags));
+  ASSIGN_OR_RETURN(*request.mutable_launch(),
+                   ToLaunchRequest(flags, session.environment().input));
   ASSIGN_OR_RETURN(ApiClient * client, session.Client());
   ASSIGN_OR_RETURN(const v1::ExplainLaunchResponse response,
                    client->Call(&v1::Guests::Stub::ExplainLaunch,

@@ -20,6 +20,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "cli/command/command_set.h"
+#include "cli/command/context_flags.h"
 #include "cli/command/name_kind.h"
 #include "cli/name.h"
 #include "cli/value.h"
@@ -227,11 +228,19 @@ void AddLaunchFlags(CommandSet& commands, CLI::App* app, LaunchFlags* flags) {
   AddRepeated(app, "--host-label", &flags->host_labels,
               "Only hosts with this label, repeatable")
       ->type_name("KEY=VALUE");
+  commands
+      .Takes(NameKind::kContext, app->add_option("--context", flags->context,
+                                                 "The context to run in"))
+      ->type_name("CONTEXT");
+  app->add_option("--context-file", flags->context_file,
+                  "Parts on top of it, a ContextSpec in JSON; - is standard "
+                  "input")
+      ->type_name("FILE");
   app->add_flag("--paused", flags->paused, "Leave it paused once it is there");
 }
 
-absl::StatusOr<v1::LaunchGuestRequest> ToLaunchRequest(
-    const LaunchFlags& flags) {
+absl::StatusOr<v1::LaunchGuestRequest> ToLaunchRequest(const LaunchFlags& flags,
+                                                       int input) {
   Faults faults;
   v1::LaunchGuestRequest request;
   absl::string_view id = flags.name;
@@ -245,6 +254,15 @@ absl::StatusOr<v1::LaunchGuestRequest> ToLaunchRequest(
     request.set_host(faults.Take("--host", FullName("hosts", flags.host)));
   }
   SetSpec(flags, faults, request.mutable_guest()->mutable_spec());
+  v1::GuestSpec* const spec = request.mutable_guest()->mutable_spec();
+  if (!flags.context.empty()) {
+    spec->set_context(
+        faults.Take("--context", FullName("contexts", flags.context)));
+  }
+  if (!flags.context_file.empty()) {
+    RETURN_IF_ERROR(
+        ReadJsonFile(flags.context_file, input, spec->mutable_context_parts()));
+  }
   for (const auto& [key, value] :
        faults.Take("--label", ParseLabels(flags.labels))) {
     (*request.mutable_guest()->mutable_labels())[key] = value;

@@ -30,6 +30,8 @@ struct LaunchFlags {
   std::vector<std::string> labels;
   std::vector<std::string> host_labels;
   bool paused = false;
+  std::string context;
+  std::string context_file;
 };
 
 // All but the name.
@@ -38,8 +40,9 @@ void AddLaunchFlags(CommandSet& commands, CLI::App* app, LaunchFlags* flags);
 // Without request_id and validate_only. INVALID_ARGUMENT with a field violation
 // for every option that cannot be read; what they say is for the service to
 // judge.
-absl::StatusOr<v1::LaunchGuestRequest> ToLaunchRequest(
-    const LaunchFlags& flags);
+// `input` is standard input, for a file named "-".
+absl::StatusOr<v1::LaunchGuestRequest> ToLaunchRequest(const LaunchFlags& flags,
+                                                       int input);
 
 }  // namespace innkeeper
 

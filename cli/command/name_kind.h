@@ -10,6 +10,7 @@ enum class NameKind {
   kGuest,
   kHost,
   kOperation,
+  kContext,
   kRemote,
 };
 

@@ -226,5 +226,48 @@ INSTANTIATE_TEST_SUITE_P(
         Row{{"console", "web", "--escape", "^^^"}, "is no escape key"},
         Row{{"show", "\x1b[2Jx/y"}, "\\x1b[2Jx/y"}));
 
+INSTANTIATE_TEST_SUITE_P(
+    Contexts, RequestTest,
+    testing::Values(
+        Row{{"launch", "web", "--context", "build", "--request-id", kId},
+            "LaunchGuestRequest { guest_id: \"web\" guest { spec { vcpu_count: "
+            "1 memory_bytes: 536870912 context: \"contexts/build\" } } "
+            "request_id: \"3f2504e0-4f89-41d3-9a0c-0305e82c3301\" }"},
+        Row{{"context",      "create",        "build",      "--host",
+             "h1",           "--user",        "alice",      "--user",
+             "service/ci",   "--description", "for builds", "--identity",
+             "builder",      "--group",       "audio",      "--selinux",
+             "u:r:t,unique", "--apparmor",    "p",          "--namespace",
+             "network=blue", "--namespace",   "uts=host",   "--root",
+             "tools",        "--capability",  "net_admin",  "--allow-seccomp",
+             "spawn",        "--landlock",    "required",   "--slice",
+             "lab",          "--cpu-millis",  "500",        "--pids",
+             "90",           "--rlimit",      "nofile=512", "--nice",
+             "-3",           "--affinity",    "0-1",        "--oom-score",
+             "700",          "--env",         "A=b=c"},
+            "CreateContextRequest { context_id: \"build\" context { "
+            "description: \"for builds\" users: \"user/alice\" users: "
+            "\"service/ci\" spec { identity { kind: NAMED name: \"builder\" "
+            "} groups: \"audio\" selinux { value: \"u:r:t\" unique: true } "
+            "apparmor { value: \"p\" } namespaces { kind: NETWORK mode: NAMED "
+            "name: \"blue\" } namespaces { kind: UTS mode: HOST } root: "
+            "\"tools\" capabilities: \"net_admin\" allowed_seccomp_classes: "
+            "SPAWN landlock: REQUIRED cgroup { slice: \"lab\" cpu_millis: 500 "
+            "pid_count: 90 } rlimits { resource: \"nofile\" value: 512 } "
+            "nice: -3 cpu_affinity: \"0-1\" oom_score_adj: 700 environment { "
+            "key: \"A\" value: \"b=c\" } } } host: \"hosts/h1\" }"},
+        Row{{"context", "create", "x", "--identity", "owner", "--namespace",
+             "user=new"},
+            "CreateContextRequest { context_id: \"x\" context { spec { "
+            "identity { kind: OWNER } namespaces { kind: USER mode: NEW } } } "
+            "}"},
+        Row{{"context", "show", "build", "--host", "h1"},
+            "GetContextRequest { name: \"contexts/build\" host: \"hosts/h1\" "
+            "}"},
+        Row{{"context", "ls"}, "ListContextsRequest { }"},
+        Row{{"context", "delete", "contexts/build", "--etag", "e"},
+            "DeleteContextRequest { name: \"contexts/build\" etag: \"e\" "
+            "}"}));
+
 }  // namespace
 }  // namespace innkeeper

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "cli/name.h"
+#include "cli/output/context_view.h"
 #include "cli/output/fields.h"
 #include "cli/output/table.h"
 #include "cli/output/time_text.h"
@@ -172,6 +173,10 @@ std::string GuestDetails(const v1::Guest& guest, absl::Time now,
   fields.Add("Initrd", guest.spec().initrd());
   fields.Add("Command line", guest.spec().kernel_command_line());
   fields.Add("Labels", LabelsText(guest.labels()));
+  fields.Add("Context", guest.spec().context());
+  for (const auto& [name, value] : ContextParts(guest.effective_context())) {
+    fields.Add("Part", absl::StrCat(name, " = ", value));
+  }
   if (guest.has_process()) {
     fields.Add("Process", ProcessText(guest.process()));
   }

@@ -91,6 +91,9 @@ std::string HostDetails(const v1::Host& host, absl::Time now, bool coloured) {
   for (const std::string& volume : host.volumes()) {
     fields.Add("Volume", volume);
   }
+  for (const std::string& context : host.contexts()) {
+    fields.Add("Context", context);
+  }
   fields.Add("Machine id", host.machine_id());
   fields.Add("Boot id", host.boot_id());
   fields.Add("Agent", host.agent_version());

@@ -86,6 +86,20 @@ class FakeService::Consoles : public v1::Consoles::Service {
   FakeService* const fake_;
 };
 
+class FakeService::Contexts : public v1::Contexts::Service {
+ public:
+  explicit Contexts(FakeService* fake) : fake_(fake) {}
+  FAKE_UNARY(CreateContext, v1::CreateContextRequest, v1::Context,
+             create_context)
+  FAKE_UNARY(GetContext, v1::GetContextRequest, v1::Context, get_context)
+  FAKE_UNARY(ListContexts, v1::ListContextsRequest, v1::ListContextsResponse,
+             list_contexts)
+  FAKE_UNARY(DeleteContext, v1::DeleteContextRequest, Empty, delete_context)
+
+ private:
+  FakeService* const fake_;
+};
+
 class FakeService::Events : public v1::Events::Service {
  public:
   explicit Events(FakeService* fake) : fake_(fake) {}
@@ -128,6 +142,7 @@ FakeService::FakeService()
   services_.push_back(std::make_unique<Guests>(this));
   services_.push_back(std::make_unique<Hosts>(this));
   services_.push_back(std::make_unique<Consoles>(this));
+  services_.push_back(std::make_unique<Contexts>(this));
   services_.push_back(std::make_unique<Events>(this));
   services_.push_back(std::make_unique<Policy>(this));
   services_.push_back(std::make_unique<Operations>(this));

@@ -13,6 +13,7 @@
 #include "google/protobuf/message.h"
 #include "grpcpp/server.h"
 #include "innkeeper/v1/consoles.grpc.pb.h"
+#include "innkeeper/v1/contexts.grpc.pb.h"
 #include "innkeeper/v1/events.grpc.pb.h"
 #include "innkeeper/v1/guests.grpc.pb.h"
 #include "innkeeper/v1/hosts.grpc.pb.h"
@@ -57,6 +58,10 @@ class FakeService {
   Unary<v1::RemoveHostRequest, google::protobuf::Empty> remove_host;
   Unary<v1::CreateEnrolmentTokenRequest, v1::CreateEnrolmentTokenResponse>
       create_token;
+  Unary<v1::CreateContextRequest, v1::Context> create_context;
+  Unary<v1::GetContextRequest, v1::Context> get_context;
+  Unary<v1::ListContextsRequest, v1::ListContextsResponse> list_contexts;
+  Unary<v1::DeleteContextRequest, google::protobuf::Empty> delete_context;
   Unary<v1::WhoAmIRequest, v1::WhoAmIResponse> who_am_i;
   Stream<v1::WatchEventsRequest, v1::WatchEventsResponse> events;
   Unary<google::longrunning::ListOperationsRequest,
@@ -75,6 +80,7 @@ class FakeService {
   class Guests;
   class Hosts;
   class Consoles;
+  class Contexts;
   class Events;
   class Policy;
   class Operations;
