@@ -103,7 +103,7 @@ TEST(ContextRightsTest, WhatNarrowsIsForEverybody) {
     parts.namespaces[static_cast<ContextNamespaceKind>(kind)] = {};
   }
   parts.landlock = LandlockMode::kRequired;
-  parts.cgroup = {"", 2000, 100, 512 * kMebibyte, 66, 1000, 1000, 100, 100};
+  parts.cgroup = {"", 100, 2000, 512 * kMebibyte, 66, 1000, 1000, 100, 100};
   parts.rlimits = {{"nofile", 1024}, {"memlock", 0},  {"nproc", 66},
                    {"core", 0},      {"as", 1 << 30}, {"stack", 1 << 20}};
   parts.nice = 0;

@@ -31,7 +31,7 @@ ContextSpec Whole() {
   spec.capabilities = {"net_admin"};
   spec.seccomp_classes = {SeccompClass::kSpawn};
   spec.landlock = LandlockMode::kRequired;
-  spec.cgroup = {"lab", 500, 50, 64 << 20, 90, 1, 2, 3, 4};
+  spec.cgroup = {"lab", 50, 500, 64 << 20, 90, 1, 2, 3, 4};
   spec.rlimits = {{"nofile", 512}};
   spec.nice = -3;
   spec.cpu_affinity = "0-1";

@@ -43,7 +43,7 @@ ContextSpec WholeContext() {
                           SeccompClass::kSpawn, SeccompClass::kResourceControl};
   spec.landlock = LandlockMode::kOff;
   spec.cgroup = {
-      std::string(63, 's'), 1000000, 10000, 1 << 30, 4096, 1, 2, 3, 4};
+      std::string(63, 's'), 10000, 1000000, 1 << 30, 4096, 1, 2, 3, 4};
   for (const char* resource :
        {"nofile", "nproc", "core", "memlock", "stack", "as", "fsize", "data",
         "sigpending", "msgqueue", "rttime", "rtprio", "nice", "locks", "cpu"}) {
