@@ -51,6 +51,8 @@ Change GuestAndEvent(int64_t revision) {
   Change change;
   change.put_guests = {Guest("web", revision)};
   change.events = {{0, absl::UnixEpoch(), "web", "user/a", "x", "payload"}};
+  change.put_contexts.emplace_back();
+  change.put_contexts.back().id = "build";
   return change;
 }
 
@@ -89,6 +91,7 @@ class AgentStoreFaultTest : public testing::Test {
     last_status_ = store.status();
     if (!store.ok()) return nullptr;
     (*store)->LoadGuests().IgnoreError();
+    (*store)->LoadContexts().IgnoreError();
     (*store)->ListOperations("", 100).IgnoreError();
     (*store)->EventsAfter(0, 100).IgnoreError();
     (*store)->FindRequest("a", "b", "c").IgnoreError();

@@ -127,8 +127,8 @@ absl::StatusOr<int64_t> ReadNumber(SqliteDatabase& database,
 absl::Status MakeTables(SqliteDatabase& database, const Clock& clock) {
   ASSIGN_OR_RETURN(SqliteTransaction change,
                    SqliteTransaction::BeginWrite(&database));
-  RETURN_IF_ERROR(database.Execute(kSchema));
   RETURN_IF_ERROR(database.Execute(kContextSchema));
+  RETURN_IF_ERROR(database.Execute(kSchema));
   ASSIGN_OR_RETURN(
       SqliteStatement meta,
       database.Prepare("INSERT INTO meta (key, value) VALUES ('epoch', ?)"));

@@ -67,8 +67,7 @@ class ContextServiceTest : public testing::Test {
   }
   void TakeDown(const std::string& host) {
     cluster_.agent(host).SetUnreachable(true);
-    ASSERT_TRUE(cluster_.AwaitHost(absl::StrCat("hosts/", host),
-                                   v1::Host::UNREACHABLE));
+    ASSERT_TRUE(cluster_.AwaitHost(host, v1::Host::UNREACHABLE));
   }
   // `host` reports that it has the context.
   void Report(const std::string& host) {
