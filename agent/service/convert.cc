@@ -185,8 +185,6 @@ void RefuseWhatIsNotHere(const v1::GuestSpec& message,
       message.tpm() != v1::GuestSpec::NONE) {
     refuse("tpm", "NONE");
   }
-  if (!message.context().empty()) refuse("context", "empty");
-  if (message.has_context_parts()) refuse("context_parts", "empty");
 }
 
 }  // namespace

@@ -94,13 +94,9 @@ TEST(ConvertTest, WhatNoAgentCanDoYetIsRefusedByName) {
   v1::GuestSpec& spec = *request.mutable_guest()->mutable_spec();
   spec.set_firmware(v1::GuestSpec::UEFI_SECURE_BOOT);
   spec.set_tpm(v1::GuestSpec::TPM2);
-  spec.set_context("contexts/build");
-  spec.mutable_context_parts()->set_nice(5);
 
   EXPECT_THAT(FaultsOf(request),
-              UnorderedElementsAre("guest.spec.firmware", "guest.spec.tpm",
-                                   "guest.spec.context",
-                                   "guest.spec.context_parts"));
+              UnorderedElementsAre("guest.spec.firmware", "guest.spec.tpm"));
 }
 
 TEST(ConvertTest, LayersAndDevicesSurviveTheWayThereAndBack) {
