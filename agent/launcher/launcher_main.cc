@@ -107,12 +107,15 @@ namespace {
 class Arguments {
  public:
   Arguments(int argc, char** argv) {
-    std::map<std::string, std::string> joined = {
-        {"--allow_capability=", ""}, {"--block-pool=", ""},
-        {"--context_group=", ""},    {"--identity=", ""},
-        {"--network=", ""},          {"--owner_identity=", ""},
-        {"--pool=", ""},             {"--qemu=", ""},
-        {"--root=", ""}};
+    std::map<std::string, std::string> joined = {{"--allow_capability=", ""},
+                                                 {"--block-pool=", ""},
+                                                 {"--context_group=", ""},
+                                                 {"--identity=", ""},
+                                                 {"--network=", ""},
+                                                 {"--owner_identity=", ""},
+                                                 {"--pool=", ""},
+                                                 {"--qemu=", ""},
+                                                 {"--root=", ""}};
     bool own = true;
     const std::vector<std::string> given =
         SpellFlags(std::vector<std::string>(argv, argv + argc));
