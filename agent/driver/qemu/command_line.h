@@ -35,7 +35,7 @@ struct DiskSize {
   int64_t max_file_bytes = 0;  // MaxFileBytes() of agent/image/file_bound.h.
   bool block_device = false;   // Not a file.
   // The same of each layer beneath it, in the order of `backing`.
-  std::vector<bool> block_layers;
+  std::vector<bool> block_layers = {};
 };
 
 // The parts of a LaunchPlan of the same names.
