@@ -26,7 +26,7 @@ struct QemuTarget {
   std::string machine_type;   // From ResolveMachineType.
   Accel accel = Accel::kTcg;  // kKvm or kTcg.
   // What QEMU's own filter lets pass besides, by the guest's context.
-  std::vector<SeccompClass> allowed_seccomp_classes;
+  std::vector<SeccompClass> allowed_seccomp_classes = {};
 };
 
 // What was found out about one disk's image.
