@@ -1,6 +1,7 @@
 #include "agent/launcher/frame_filter.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
@@ -240,6 +241,15 @@ class Batch {
   int changes_ = 0;
 };
 
+// Of a table's attributes. `handle` is a uint64_t.
+int FindHandle(const nlattr* attribute, void* handle) {
+  if (mnl_attr_get_type(attribute) == NFTA_TABLE_HANDLE &&
+      mnl_attr_validate(attribute, MNL_TYPE_U64) == 0) {
+    *static_cast<uint64_t*>(handle) = be64toh(mnl_attr_get_u64(attribute));
+  }
+  return MNL_CB_OK;
+}
+
 // Waits for `pid` and takes it away; whether it ended well.
 bool AwaitEnd(pid_t pid) {
   const UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
@@ -316,7 +326,33 @@ absl::StatusOr<FrameFilter> FrameFilter::Open(std::string nft,
 }
 
 absl::Status FrameFilter::Load(const std::vector<JournalTap>& taps) {
-  return RunNft(nft_, FilterText(table_, taps));
+  ASSIGN_OR_RETURN(const uint64_t before, Handle());
+  RETURN_IF_ERROR(RunNft(nft_, FilterText(table_, taps)));
+  ASSIGN_OR_RETURN(const uint64_t now, Handle());
+  if (now != 0 && now != before) return absl::OkStatus();
+  // SELinux gives a program /dev/null in place of what it may not read.
+  return Error(absl::StatusCode::kInternal, reason::kSystemError,
+               absl::StrCat(nft_,
+                            " ended well and put no filter of guests in "
+                            "place; see whether SELinux keeps it from reading "
+                            "its standard input (ausearch -m avc -c nft)"));
+}
+
+absl::StatusOr<uint64_t> FrameFilter::Handle() {
+  NetlinkRequest request;
+  nlmsghdr* const message = request.Add(
+      static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_GETTABLE), 0);
+  PutNfHeader(NFPROTO_BRIDGE, 0, request);
+  mnl_attr_put_strz(message, NFTA_TABLE_NAME, table_.c_str());
+  std::string found;
+  const absl::Status asked =
+      netlink_->Ask(request, 1, "look for the filter of guests", &found);
+  if (absl::IsNotFound(asked)) return uint64_t{0};
+  RETURN_IF_ERROR(asked);
+  const auto* const table = reinterpret_cast<const nlmsghdr*>(found.data());
+  uint64_t handle = 0;
+  mnl_attr_parse(table, sizeof(nfgenmsg), FindHandle, &handle);
+  return handle;
 }
 
 absl::Status FrameFilter::Add(const std::vector<JournalTap>& taps) {

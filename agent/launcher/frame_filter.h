@@ -8,6 +8,7 @@
 #ifndef INNKEEPER_AGENT_LAUNCHER_FRAME_FILTER_H_
 #define INNKEEPER_AGENT_LAUNCHER_FRAME_FILTER_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -34,7 +35,8 @@ class FrameFilter {
   static absl::StatusOr<FrameFilter> Open(std::string nft, std::string table);
 
   // Puts the table in place, for exactly `taps`. Runs nft(8), for at most 10 s:
-  // for the launcher's start, not for each guest.
+  // for the launcher's start, not for each guest. INTERNAL (SYSTEM_ERROR) also
+  // if nft ended well, but the kernel has no new table.
   absl::Status Load(const std::vector<JournalTap>& taps);
   // All of `taps` or none, in one transaction. NOT_FOUND if the table is not
   // there.
@@ -50,6 +52,10 @@ class FrameFilter {
       : nft_(std::move(nft)),
         table_(std::move(table)),
         netlink_(std::move(netlink)) {}
+
+  // The number that the kernel gave the table when it was made; 0: there is
+  // none.
+  absl::StatusOr<uint64_t> Handle();
 
   std::string nft_;
   std::string table_;

@@ -301,6 +301,21 @@ TEST(NetworkTest, FilterIsThereAgainAfterTheHostsRulesWereFlushed) {
   EXPECT_THAT(guests.SeenByB(FramesOf(forgeries)), IsEmpty());
 }
 
+TEST(NetworkTest, NftThatChangesNothingIsNotBelieved) {
+  const TestNetwork network;
+  LauncherHarness harness;
+  ASSERT_THAT(harness.Start({}, {network.Flag("lan"), "--nft=/bin/true"}),
+              IsOk());
+  LaunchPlan plan = harness.FakePlan("open", {"sleep"});
+  AddTap("lan", kMacA, {}, kTapFd, &plan);
+
+  const absl::Status refused = harness.Launch(plan).status();
+
+  EXPECT_THAT(refused, HasReason(reason::kNetworkUnavailable));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("/bin/true"));
+  EXPECT_THAT(network.TapNames(), IsEmpty());
+}
+
 TEST(NetworkTest, FilterHoldsWhileItsLauncherIsReplaced) {
   TwoGuests guests("", {});
   guests.harness().Kill();
