@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -187,12 +188,24 @@ absl::Status LimitQemuAlone(const JailSpec& spec) {
   return LimitQemu(spec.max_file_bytes, spec.qemu_limits);
 }
 
+bool IsReadOnlyFile(int fd) {
+  struct stat info;
+  return fstat(fd, &info) == 0 && S_ISREG(info.st_mode) &&
+         (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+}
+
 absl::Status ConfineFilesOf(const JailSpec& spec) {
   if (spec.landlock_abi == 0) return absl::OkStatus();
   // Without /dev/null to write to QEMU finds no way to lock images.
   std::vector<std::string> writable = {"/dev/null"};
   if (spec.root.kvm) writable.push_back("/dev/kvm");
-  return ConfineFiles(spec.landlock_abi, writable);
+  // QEMU opens a kernel and an initrd anew, by /proc/self/fd; they lie outside
+  // of its root.
+  std::vector<int> readable;
+  for (const FdPlace& placed : spec.qemu_fds) {
+    if (IsReadOnlyFile(placed.to)) readable.push_back(placed.to);
+  }
+  return ConfineFiles(spec.landlock_abi, writable, readable);
 }
 
 absl::Status DropToKeeper(const JailSpec& spec) {

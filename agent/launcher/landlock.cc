@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
@@ -41,17 +42,21 @@ uint64_t FileRights(uint32_t abi) {
   return rights;
 }
 
-absl::Status Allow(int rules, const std::string& path, uint64_t rights) {
-  const UniqueFd fd(open(path.c_str(), O_PATH | O_CLOEXEC));
-  if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
+absl::Status Allow(int rules, int fd, absl::string_view name, uint64_t rights) {
   landlock_path_beneath_attr beneath = {};
   beneath.allowed_access = rights;
-  beneath.parent_fd = fd.get();
+  beneath.parent_fd = fd;
   if (syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH,
               &beneath, 0) != 0) {
-    return ErrnoError(errno, absl::StrCat("allow ", path));
+    return ErrnoError(errno, absl::StrCat("allow ", name));
   }
   return absl::OkStatus();
+}
+
+absl::Status AllowPath(int rules, const std::string& path, uint64_t rights) {
+  const UniqueFd fd(open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
+  return Allow(rules, fd.get(), path, rights);
 }
 
 }  // namespace
@@ -63,23 +68,28 @@ uint32_t LandlockAbi() {
 }
 
 absl::Status ConfineFiles(uint32_t abi,
-                          const std::vector<std::string>& writable) {
+                          const std::vector<std::string>& writable,
+                          const std::vector<int>& readable) {
   RuleSetAttributes attributes;
   attributes.files = FileRights(abi);
   if (abi >= 6) attributes.scoped = kScopeAbstractSockets | kScopeSignals;
   const UniqueFd rules(static_cast<int>(syscall(
       SYS_landlock_create_ruleset, &attributes, sizeof(attributes), 0)));
   if (!rules.valid()) return ErrnoError(errno, "make a Landlock rule set");
-  RETURN_IF_ERROR(Allow(rules.get(), "/",
-                        LANDLOCK_ACCESS_FS_READ_FILE |
-                            LANDLOCK_ACCESS_FS_READ_DIR |
-                            LANDLOCK_ACCESS_FS_EXECUTE));
+  RETURN_IF_ERROR(AllowPath(rules.get(), "/",
+                            LANDLOCK_ACCESS_FS_READ_FILE |
+                                LANDLOCK_ACCESS_FS_READ_DIR |
+                                LANDLOCK_ACCESS_FS_EXECUTE));
   for (const std::string& path : writable) {
     RETURN_IF_ERROR(
-        Allow(rules.get(), path,
-              (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
-               kTruncate | kIoctlDevice) &
-                  attributes.files));
+        AllowPath(rules.get(), path,
+                  (LANDLOCK_ACCESS_FS_READ_FILE |
+                   LANDLOCK_ACCESS_FS_WRITE_FILE | kTruncate | kIoctlDevice) &
+                      attributes.files));
+  }
+  for (const int fd : readable) {
+    RETURN_IF_ERROR(Allow(rules.get(), fd, absl::StrCat("descriptor ", fd),
+                          LANDLOCK_ACCESS_FS_READ_FILE));
   }
   if (syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0) {
     return ErrnoError(errno, "enter a Landlock rule set");

@@ -17,12 +17,14 @@ uint32_t LandlockAbi();
 // can open nothing but files below its root for reading and executing, and
 // `writable`, devices or files, also for writing; it can make, remove, rename
 // and link nothing. With version 6 it can signal only processes that are as
-// confined, and connect to no other's abstract socket. What is open stays open,
-// and a descriptor's own file can be opened again (/proc/self/fd).
+// confined, and connect to no other's abstract socket. What is open stays open;
+// memory can be opened again by its descriptor (/proc/self/fd), and so can, for
+// reading, the files of `readable`, wherever they are.
 //
 // `abi` is LandlockAbi() and not 0. Needs no_new_privs or CAP_SYS_ADMIN.
 absl::Status ConfineFiles(uint32_t abi,
-                          const std::vector<std::string>& writable);
+                          const std::vector<std::string>& writable,
+                          const std::vector<int>& readable);
 
 }  // namespace innkeeper
 

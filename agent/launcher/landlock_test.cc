@@ -5,15 +5,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "base/unique_fd.h"
 #include "gtest/gtest.h"
 
 namespace innkeeper {
@@ -38,7 +42,7 @@ class LandlockTest : public testing::Test {
     const pid_t child = fork();
     if (child == 0) {
       prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-      if (!ConfineFiles(LandlockAbi(), {"/dev/null"}).ok()) _exit(2);
+      if (!ConfineFiles(LandlockAbi(), {"/dev/null"}, readable_).ok()) _exit(2);
       _exit(holds() ? 0 : 1);
     }
     int status = -1;
@@ -47,6 +51,7 @@ class LandlockTest : public testing::Test {
     return status == 0;
   }
 
+  std::vector<int> readable_;
   const std::string file_ = absl::StrCat(testing::TempDir(), "/landlock");
 };
 
@@ -81,6 +86,27 @@ TEST_F(LandlockTest, MemoryCanBeOpenedAgainByItsDescriptor) {
     const int memory = memfd_create("ram", 0);
     return CanOpen(absl::StrCat("/proc/self/fd/", memory), O_RDWR);
   }));
+}
+
+// `name` in `directory`, by a mount that is nowhere in the tree.
+UniqueFd OpenDetached(const std::string& directory, const std::string& name) {
+  const UniqueFd tree(
+      static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, directory.c_str(),
+                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)));
+  return UniqueFd(openat(tree.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+// What lies outside of a process's root is below no path that it could name.
+TEST_F(LandlockTest, FilesOutsideOfTheRootCanBeReadByTheirDescriptorIfNamed) {
+  ASSERT_TRUE(CanOpen(file_, O_RDWR | O_CREAT));
+  const UniqueFd outside = OpenDetached(testing::TempDir(), "landlock");
+  ASSERT_TRUE(outside.valid());
+  const std::string path = absl::StrCat("/proc/self/fd/", outside.get());
+
+  EXPECT_FALSE(Confined([&] { return CanOpen(path, O_RDONLY); }));
+  readable_ = {outside.get()};
+  EXPECT_TRUE(Confined([&] { return CanOpen(path, O_RDONLY); }));
+  EXPECT_FALSE(Confined([&] { return CanOpen(path, O_RDWR); }));
 }
 
 TEST_F(LandlockTest, ProgramsCanBeExecuted) {
