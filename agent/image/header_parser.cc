@@ -334,6 +334,11 @@ absl::StatusOr<ImageInfo> ParseQcow2Header(absl::string_view bytes,
     return Refused(name, absl::StrCat("its size of ", size,
                                       " bytes is not within 1 byte to 16 TiB"));
   }
+  // QEMU shows the guest whole sectors only, fewer than the header claims.
+  if (size % static_cast<uint64_t>(kSector) != 0) {
+    return Refused(name, absl::StrCat("its size, ", size,
+                                      " bytes, is no multiple of 512"));
+  }
   info.virtual_bytes = static_cast<int64_t>(size);
   fault = FindBadTable(fields, info.version, info.virtual_bytes, cluster,
                        file_bytes);
