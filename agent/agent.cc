@@ -231,13 +231,13 @@ absl::Status Agent::Parts::MakeDomain() {
   view = std::make_unique<AgentView>(AgentView::Parts{
       loop.get(), executor.get(), store.get(), tracker.get(), host});
   RETURN_IF_ERROR(view->Begin());
+  ASSIGN_OR_RETURN(offer, AskOffer());
   ASSIGN_OR_RETURN(const std::vector<std::string> block_volumes,
                    AskBlockVolumes());
   ReportHost(MergeVolumes(ScanVolumes(config.pools), block_volumes));
   contexts = std::make_unique<ContextBook>(
       ContextBook::Parts{loop.get(), store.get(), view.get(), Clock::Real()});
   RETURN_IF_ERROR(contexts->Load());
-  ASSIGN_OR_RETURN(offer, AskOffer());
   context_access = std::make_unique<ContextAccess>(
       contexts.get(), host,
       [this](const LaunchContext& context, absl::string_view owner) {
@@ -353,6 +353,9 @@ void Agent::Parts::ReportHost(const std::vector<std::string>& volumes) {
     host.add_machine_types(type);
   }
   for (const std::string& volume : volumes) host.add_volumes(volume);
+  if (offer.apparmor) host.add_features("apparmor");
+  if (offer.landlock_abi > 0) host.add_features("landlock");
+  if (offer.selinux) host.add_features("selinux");
   for (const PoolInfo& pool : hello.pools) {
     v1::Host::Pool* const added = host.add_pools();
     added->set_name(absl::StrCat("pools/", pool.name));

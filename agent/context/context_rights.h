@@ -21,7 +21,7 @@ inline constexpr int64_t kDefaultOverheadBytes = int64_t{512} << 20;
 // QEMU's threads beyond one for each vCPU, and the keeper.
 inline constexpr int32_t kDefaultExtraPids = 64;
 inline constexpr int32_t kDefaultCpuWeight = 100;
-inline constexpr int32_t kDefaultOomScoreAdj = 500;
+inline constexpr int32_t kDefaultOomScoreAdj = 300;
 
 ContextDefaults DefaultsOf(int32_t vcpu_count);
 

@@ -86,7 +86,7 @@ TEST(ContextRightsTest, EachPartThatWidensIsRefusedByItsName) {
       {"rlimits.rtprio", [](ContextSpec& s) { s.rlimits["rtprio"] = 1; }},
       {"rlimits.nice", [](ContextSpec& s) { s.rlimits["nice"] = 1; }},
       {"nice", [](ContextSpec& s) { s.nice = -1; }},
-      {"oom_score_adj", [](ContextSpec& s) { s.oom_score_adj = 499; }},
+      {"oom_score_adj", [](ContextSpec& s) { s.oom_score_adj = 299; }},
       {"environment", [](ContextSpec& s) { s.environment["A"] = "b"; }},
   };
   for (const auto& [field, change] : cases) {

@@ -6,6 +6,7 @@
 
 #include "agent/context/context_spec.h"
 #include "agent/launch/launch_context.h"
+#include "agent/store/agent_storage.pb.h"
 
 namespace innkeeper {
 namespace {

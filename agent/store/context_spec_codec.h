@@ -5,9 +5,12 @@
 #include <optional>
 
 #include "agent/context/context_spec.h"
-#include "agent/store/agent_storage.pb.h"
 
 namespace innkeeper {
+
+namespace agent::storage::v1 {
+class StoredContextSpec;  // agent_storage.pb.h
+}  // namespace agent::storage::v1
 
 // Equal contexts give equal bytes.
 void PutContextSpec(const ContextSpec& spec,

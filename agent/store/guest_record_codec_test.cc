@@ -35,6 +35,8 @@ ContextSpec WholeContext() {
   for (int kind = 1; kind <= 8; ++kind) {
     spec.namespaces[static_cast<ContextNamespaceKind>(kind)] = {};
   }
+  // Capabilities would have no effect in a new one.
+  spec.namespaces[ContextNamespaceKind::kUser] = {NamespaceMode::kHost, ""};
   spec.namespaces[ContextNamespaceKind::kNetwork] = {NamespaceMode::kNamed,
                                                      std::string(63, 'n')};
   spec.root = std::string(63, 'r');

@@ -88,6 +88,16 @@ std::string HostDetails(const v1::Host& host, absl::Time now, bool coloured) {
   fields.Add("QEMU", host.qemu_version());
   fields.Add("Machine types", absl::StrJoin(host.machine_types(), ", "));
   fields.Add("Labels", LabelsText(host.labels()));
+  fields.Add("Features", absl::StrJoin(host.features(), ", "));
+  for (const v1::Host::Network& network : host.networks()) {
+    fields.Add("Network", network.name());
+  }
+  for (const v1::Host::Pool& pool : host.pools()) {
+    fields.Add("Pool",
+               absl::StrCat(pool.name(), pool.kind() == v1::Host::Pool::BLOCK
+                                             ? " (block devices)"
+                                             : " (directory)"));
+  }
   for (const std::string& volume : host.volumes()) {
     fields.Add("Volume", volume);
   }

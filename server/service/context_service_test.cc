@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/testing/status_matchers.h"
@@ -122,7 +123,13 @@ class ContextServiceTest : public testing::Test {
     return cluster_.Call("user/alice", &Guests::ExplainLaunch, request);
   }
 
-  TestCluster cluster_;
+  static TestCluster::Options SoonUnreachable() {
+    TestCluster::Options options;
+    options.silence = absl::Seconds(2);
+    return options;
+  }
+
+  TestCluster cluster_{SoonUnreachable()};
 };
 
 TEST_F(ContextServiceTest, ContextIsMadeOnEveryHostForItsCaller) {

@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -150,6 +151,51 @@ TEST(AgentNetworkTest, DeclaredAddressIsShownAtOnceAndBelongsToOneGuest) {
   EXPECT_THAT(owner.Finish(owner.Launch(request)),
               HasReason(reason::kAddressInUse));
 }
+
+// Two Linux guests of one owner on one bridge, with an address each.
+class NeighboursTest : public testing::TestWithParam<bool> {
+ protected:
+  // Boots `id` and gives it `address`.
+  static std::unique_ptr<Console> Boot(const Caller& owner,
+                                       const std::string& id,
+                                       const std::string& address) {
+    EXPECT_THAT(
+        owner.Finish(owner.Launch(On(LinuxGuest(id, "user/tenant-a"), "lan"))),
+        IsOk());
+    auto console = std::make_unique<Console>(owner, id);
+    EXPECT_TRUE(console->Await("guest# ")) << console->output();
+    console->Type(absl::StrCat("killall udhcpc; ip address add ", address,
+                               "/24 dev eth0; echo addre''ssed"));
+    EXPECT_TRUE(console->Await("addressed")) << console->output();
+    return console;
+  }
+};
+
+TEST_P(NeighboursTest, ReachEachOtherOnlyWhereTheNetworkAllows) {
+  const bool isolated = GetParam();
+  const TestNetwork network;
+  EXPECT_EQ(network.Run("ip address add 192.0.2.1/24 dev br0"), "");
+  Lab lab;
+  ASSERT_THAT(lab.AddTestGuest(), IsOk());
+  lab.AddLauncherFlag(network.Flag("lan", isolated ? ":isolated" : ""));
+  ASSERT_THAT(lab.Start(), IsOk());
+  const Caller owner = lab.As("user/tenant-a");
+  const auto first = Boot(owner, "one", "192.0.2.11");
+  const auto second = Boot(owner, "two", "192.0.2.12");
+
+  first->Type("ping -c 2 -W 5 192.0.2.12");
+
+  EXPECT_TRUE(
+      first->Await(isolated ? " 0 packets received" : " 2 packets received"))
+      << first->output();
+  // Their network has not failed: the host reaches both.
+  for (const char* const address : {"192.0.2.11", "192.0.2.12"}) {
+    EXPECT_THAT(network.Run(absl::StrCat("busybox ping -c 1 -W 10 ", address)),
+                HasSubstr("1 packets received"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Isolation, NeighboursTest, testing::Bool());
 
 TEST(AgentNetworkTest, HostListsItsNetworksAndRefusesOthersByName) {
   const TestNetwork network;

@@ -33,6 +33,16 @@ absl::StatusOr<Operation> Do(const Caller& caller, CrashVerb verb,
   return absl::InternalError("no such verb");
 }
 
+// Parts whose steps a launch leaves out without them.
+void AskForContext(v1::LaunchGuestRequest& launch) {
+  v1::ContextSpec& parts =
+      *launch.mutable_guest()->mutable_spec()->mutable_context_parts();
+  v1::ContextSpec::Namespace* const user = parts.add_namespaces();
+  user->set_kind(v1::ContextSpec::Namespace::USER);
+  user->set_mode(v1::ContextSpec::Namespace::NEW);
+  parts.mutable_cgroup()->set_slice("batch");
+}
+
 // Until the victim has died where it should; then the host serves again.
 void AwaitDeath(Lab& lab, const HostDeath& death,
                 const absl::StatusOr<Operation>& begun) {
@@ -63,7 +73,7 @@ std::string ToString(CrashVerb verb) {
 
 std::string ToString(const HostDeath& death) {
   return absl::StrCat(ToString(death.verb), " at ", death.failpoint, "#",
-                      death.count);
+                      death.count, death.in_context ? " in a context" : "");
 }
 
 void DieAndRecover(Lab& lab, const HostDeath& death) {
@@ -73,6 +83,7 @@ void DieAndRecover(Lab& lab, const HostDeath& death) {
     launch.mutable_guest()->mutable_spec()->add_networks()->set_network(
         absl::StrCat("networks/", death.network));
   }
+  if (death.in_context) AskForContext(launch);
   int64_t pid = 0;
   if (death.verb != CrashVerb::kLaunch) {
     ASSERT_THAT(lab.Start(), IsOk());

@@ -24,6 +24,8 @@ struct HostDeath {
   int count = 1;
   // Where the guest has an interface; empty: it has none.
   std::string network = "";
+  // Whether its launch asks for a context, with a user namespace of its own.
+  bool in_context = false;
 };
 
 // "launch at agent.launch.begin#1".

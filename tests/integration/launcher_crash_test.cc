@@ -20,9 +20,15 @@ std::vector<HostDeath> Deaths() {
   std::vector<HostDeath> deaths;
   for (const std::string& failpoint : Lab::LauncherFailpoints()) {
     const bool launches = absl::StrContains(failpoint, ".launch.");
-    deaths.push_back({HostDeath::Victim::kLauncher,
-                      launches ? CrashVerb::kLaunch : CrashVerb::kStop,
-                      failpoint, 1, "lan"});
+    HostDeath death = {HostDeath::Victim::kLauncher,
+                       launches ? CrashVerb::kLaunch : CrashVerb::kStop,
+                       failpoint, 1, "lan"};
+    // A step of those launches only that ask for such a namespace.
+    if (!absl::StrContains(failpoint, "user_namespace")) {
+      deaths.push_back(death);
+    }
+    death.in_context = true;
+    if (launches) deaths.push_back(death);
   }
   return deaths;
 }
