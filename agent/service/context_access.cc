@@ -14,7 +14,6 @@
 #include "auth/principal.h"
 #include "base/error.h"
 #include "base/reason.h"
-#include "base/status_macros.h"
 
 namespace innkeeper {
 namespace {
