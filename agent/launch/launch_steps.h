@@ -150,9 +150,10 @@ inline constexpr LaunchStepInfo kLaunchSteps[] = {
      "/dev/kvm; no signals to others",
      "holds even where a mount or a file's mode should turn out wrong"},
     {LaunchStep::kDropToQemu, LaunchProcess::kQemu, "drop_to_qemu",
-     "groups, gid, uid, keyring, every capability set, securebits, "
-     "no_new_privs; verify",
-     "groups and gid need the privilege that the uid gives up"},
+     "groups, gid, uid, keyring, the filter that denies what no QEMU needs, "
+     "every capability set, securebits, no_new_privs unless SELinux gives a "
+     "label; verify",
+     "groups, gid, and the filter without no_new_privs, need privilege"},
     {LaunchStep::kListenForMonitors, LaunchProcess::kQemu,
      "listen_for_monitors", "listen(2) on the monitors' sockets",
      "whoever connects is shown the pid and uid of the process that listened"},

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -244,7 +245,12 @@ TEST_F(ContextTest, RealQemuRunsInEveryNewNamespace) {
 
   ASSERT_THAT(launched, IsOk());
   EXPECT_TRUE(Eventually([&] {
-    return StatusField(launched->pid, "Seccomp") == "2";
+    int filters = -1, before = -1;
+    return absl::SimpleAtoi(StatusField(launched->pid, "Seccomp_filters"),
+                            &filters) &&
+           absl::SimpleAtoi(StatusField(getpid(), "Seccomp_filters"),
+                            &before) &&
+           filters == before + 2;
   })) << Slurp(harness_.guest_dir("every") + "/log/stderr.log");
   const std::string pid = absl::StrCat(launched->pid);
   for (const char* kind :

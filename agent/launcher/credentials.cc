@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "agent/launcher/syscall_filter.h"
 #include "base/error.h"
 #include "base/status_macros.h"
 
@@ -58,20 +59,23 @@ absl::Status SetCapabilities(uint64_t own, uint64_t inheritable) {
 
 // After the ids were changed with PR_SET_KEEPCAPS: an ambient set is the one
 // that a program without capabilities of its own starts with.
-absl::Status KeepCapabilities(uint64_t kept) {
-  // Securebits cannot be set without this one.
-  constexpr uint64_t kSetPcap = uint64_t{1} << CAP_SETPCAP;
-  RETURN_IF_ERROR(SetCapabilities(kept | kSetPcap, kept));
+// Those of `for_now` are still there afterwards.
+absl::Status KeepCapabilities(uint64_t kept, uint64_t for_now) {
+  RETURN_IF_ERROR(SetCapabilities(kept | for_now, kept));
   for (int capability = 0; capability < 64; ++capability) {
     if (!IsKept(capability, kept)) continue;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0) {
       return ErrnoError(errno, absl::StrCat("keep capability ", capability));
     }
   }
+  return absl::OkStatus();
+}
+
+absl::Status LockSecurebits() {
   if (prctl(PR_SET_SECUREBITS, kSecurebits, 0, 0, 0) != 0) {
     return ErrnoError(errno, "set securebits");
   }
-  return SetCapabilities(kept, kept);
+  return absl::OkStatus();
 }
 
 // Whoever inherits a session keyring has the rights of its possessor on every
@@ -148,12 +152,17 @@ absl::Status DropTo(const Credentials& credentials) {
     return ErrnoError(errno, "clear ambient capabilities");
   }
   RETURN_IF_ERROR(LimitBoundingSet(kept));
-  if (kept != 0) {
-    if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) {
-      return ErrnoError(errno, "keep capabilities");
-    }
-  } else if (prctl(PR_SET_SECUREBITS, kSecurebits, 0, 0, 0) != 0) {
-    return ErrnoError(errno, "set securebits");
+  // A filter is taken only from a process that cannot gain privileges any more
+  // or has this one.
+  const uint64_t to_filter =
+      credentials.filter_calls && !credentials.no_new_privs
+          ? uint64_t{1} << CAP_SYS_ADMIN
+          : 0;
+  const bool keeps = kept != 0 || to_filter != 0;
+  if (!keeps) {
+    RETURN_IF_ERROR(LockSecurebits());
+  } else if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) != 0) {
+    return ErrnoError(errno, "keep capabilities");
   }
   if (setgroups(credentials.groups.size(), credentials.groups.data()) != 0) {
     return ErrnoError(errno, "setgroups");
@@ -164,9 +173,17 @@ absl::Status DropTo(const Credentials& credentials) {
   if (setresuid(credentials.uid, credentials.uid, credentials.uid) != 0) {
     return ErrnoError(errno, absl::StrCat("setresuid ", credentials.uid));
   }
-  // As the new user, who then pays for what is put into it.
+  // As the new user, who then pays for what is put into it; before the filter,
+  // which lets nobody near keys.
   RETURN_IF_ERROR(LeaveSessionKeyring());
-  RETURN_IF_ERROR(kept != 0 ? KeepCapabilities(kept) : SetCapabilities(0, 0));
+  if (keeps) {
+    // Securebits cannot be set without this one.
+    constexpr uint64_t kSetPcap = uint64_t{1} << CAP_SETPCAP;
+    RETURN_IF_ERROR(KeepCapabilities(kept, kSetPcap | to_filter));
+    RETURN_IF_ERROR(LockSecurebits());
+  }
+  if (credentials.filter_calls) RETURN_IF_ERROR(DenyNeedlessCalls());
+  RETURN_IF_ERROR(SetCapabilities(kept, kept));
   return Verify(credentials);
 }
 

@@ -43,6 +43,7 @@ Credentials ResolveIdentity(const LaunchContext& context,
   // SELinux lets no label change under no_new_privs without a policy for it:
   // QEMU's own filter sets it, once it has executed.
   qemu.no_new_privs = context.selinux.value.empty();
+  qemu.filter_calls = true;
   return qemu;
 }
 

@@ -50,6 +50,7 @@ TEST(ResolvedContextTest, NoContextIsThePoolsIdentityAndLandlock) {
   EXPECT_THAT(resolved->qemu.groups, IsEmpty());
   EXPECT_EQ(resolved->qemu.capabilities, 0u);
   EXPECT_TRUE(resolved->qemu.no_new_privs);
+  EXPECT_TRUE(resolved->qemu.filter_calls);
   EXPECT_EQ(resolved->landlock_abi, 3u);
   EXPECT_EQ(resolved->root, "");
 }
@@ -101,6 +102,7 @@ TEST(ResolvedContextTest, OnlyAnSelinuxLabelPutsNoNewPrivsOff) {
 
   ASSERT_THAT(resolved, IsOk());
   EXPECT_FALSE(resolved->qemu.no_new_privs);
+  EXPECT_TRUE(resolved->qemu.filter_calls);
 }
 
 }  // namespace
