@@ -9,6 +9,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/strings/string_view.h"
 #include "agent/launch/context_offer.h"
+#include "agent/launch/guest_facts.h"
 #include "agent/launch/launch_plan.h"
 #include "base/completion.h"
 #include "base/unique_fd.h"
@@ -80,6 +81,11 @@ class Spawner {
 
   // What this host can give of a context, as it is now.
   virtual void Offer(Completion<ContextOffer> done) = 0;
+
+  // What the kernel says of `guest`'s processes. NOT_FOUND (GUEST_NOT_FOUND) if
+  // unknown; FAILED_PRECONDITION (GUEST_NOT_RUNNING) if its QEMU has ended.
+  virtual void InspectGuest(absl::string_view guest,
+                            Completion<GuestFacts> done) = 0;
 
   // `handler` runs once, on the loop, when the launcher is lost, before what
   // waits for it is told; at once if it is lost already.

@@ -27,8 +27,8 @@ struct Credentials {
 
 // Makes the calling process `credentials` and nothing more: ids set and read
 // back, all five capability sets just the kept ones, securebits locked,
-// no_new_privs set, system calls filtered if so asked. uid and gid 0 are refused. If it fails the process must
-// exit: part of it may be done.
+// no_new_privs set, system calls filtered if so asked. uid and gid 0 are
+// refused. If it fails the process must exit: part of it may be done.
 absl::Status DropTo(const Credentials& credentials);
 
 }  // namespace innkeeper

@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "agent/launch/context_offer.h"
 #include "agent/launch/launch_plan.h"
+#include "agent/launcher/guest_inspector.h"
 #include "agent/launcher/host_offer.h"
 #include "agent/launcher/launch_attempt.h"
 #include "agent/launcher/named_network.h"
@@ -81,6 +82,12 @@ absl::StatusOr<UniqueFd> LockInstance(const std::string& path) {
     absl::SleepFor(absl::Milliseconds(50));
   }
   return fd;
+}
+
+absl::Status NoSuchGuest(absl::string_view guest) {
+  return Error(absl::StatusCode::kNotFound, reason::kGuestNotFound,
+               absl::StrCat("guest '", guest, "' does not exist"))
+      .With("guest", guest);
 }
 
 absl::StatusOr<CgroupLayout> FindCgroups() {
@@ -240,11 +247,7 @@ absl::StatusOr<UniqueFd> GuestLauncher::OpenImage(
 }
 
 absl::Status GuestLauncher::Kill(absl::string_view guest) {
-  if (guests_.count(std::string(guest)) == 0) {
-    return Error(absl::StatusCode::kNotFound, reason::kGuestNotFound,
-                 absl::StrCat("guest '", guest, "' does not exist"))
-        .With("guest", guest);
-  }
+  if (guests_.count(std::string(guest)) == 0) return NoSuchGuest(guest);
   INNKEEPER_FAILPOINT("launcher.kill.begun");
   RETURN_IF_ERROR(cgroups_.Kill(GroupOfGuest(guest), kKillPatience));
   INNKEEPER_FAILPOINT("launcher.kill.done");
@@ -314,6 +317,13 @@ std::vector<JournalTap> GuestLauncher::LiveTaps() const {
     taps.insert(taps.end(), entry.taps.begin(), entry.taps.end());
   }
   return taps;
+}
+
+absl::StatusOr<GuestFacts> GuestLauncher::Inspect(
+    absl::string_view guest) const {
+  const auto entry = guests_.find(std::string(guest));
+  if (entry == guests_.end()) return NoSuchGuest(guest);
+  return InspectGuest(entry->second);
 }
 
 std::set<uid_t> GuestLauncher::LiveUids() const {

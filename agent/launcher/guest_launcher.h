@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/launch/context_offer.h"
+#include "agent/launch/guest_facts.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
 #include "agent/launcher/cgroup.h"
@@ -53,6 +54,7 @@ class GuestLauncher {
 
   // What contexts can have here, as of now.
   ContextOffer Offer() const;
+  absl::StatusOr<GuestFacts> Inspect(absl::string_view guest) const;
 
   // Makes what the next launch will need and nobody has to wait for.
   void MakeAhead() { networks_.MakeAhead(); }

@@ -319,6 +319,35 @@ TEST_F(IsolationTest, GuestsShareNoUidAndNoNamespace) {
   }
 }
 
+TEST_F(IsolationTest, LauncherTellsWhatTheKernelSaysOfAGuestByItsName) {
+  ASSERT_THAT(harness_.Launch(harness_.FakePlan("other", {"sleep"})), IsOk());
+  const auto launched = harness_.Launch(harness_.FakePlan("web", {"sleep"}));
+  ASSERT_THAT(launched, IsOk());
+  std::map<std::string, GuestFact> facts;
+
+  const auto found = harness_.InspectGuest("web");
+
+  ASSERT_THAT(found, IsOk());
+  for (const GuestFact& fact : found->facts) facts[fact.name] = fact;
+  EXPECT_EQ(found->pid, launched->pid);
+  EXPECT_EQ(found->keeper_pid, launched->keeper_pid);
+  EXPECT_EQ(found->unix_uid, launched->unix_uid);
+  EXPECT_EQ(found->start_time_ticks, launched->start_time_ticks);
+  EXPECT_THAT(facts["status"].text,
+              HasSubstr(absl::StrCat("Uid:\t", launched->unix_uid)));
+  EXPECT_THAT(facts["keeper.status"].text,
+              HasSubstr(absl::StrCat("Uid:\t", launched->unix_uid + 1)));
+  EXPECT_EQ(facts["environ"].text, "PATH\nLANG\nHOME\n");
+  EXPECT_EQ(facts["cgroup.pids.max"].text, "16\n");
+  EXPECT_THAT(facts["cgroup"].text, HasSubstr("/web\n"));
+  EXPECT_EQ(facts["exe"].text, harness_.fake_qemu());
+
+  EXPECT_THAT(harness_.InspectGuest("none"), HasReason(reason::kGuestNotFound));
+  ASSERT_THAT(harness_.Kill("web"), IsOk());
+  EXPECT_THAT(harness_.InspectGuest("web"),
+              HasReason(reason::kGuestNotRunning));
+}
+
 TEST_F(IsolationTest, BrokenOutGuestIsRefusedEverything) {
   ASSERT_THAT(harness_.Launch(harness_.FakePlan("probe", {"probe"})), IsOk());
   const std::string log = harness_.guest_dir("probe") + "/log/stderr.log";

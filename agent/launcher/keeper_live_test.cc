@@ -152,12 +152,14 @@ TEST_F(KeeperLiveTest, AttachedClientTalksWithTheGuest) {
   EXPECT_STREQ(again, "hello");
 }
 
-TEST_F(KeeperLiveTest, OnlyTheKeeperIsFilteredAndNotTheQemuThatItMade) {
+TEST_F(KeeperLiveTest, QemuIsUnderTheLaunchersFilterAndNotUnderTheKeepers) {
   const auto launched = harness_.Launch(harness_.FakePlan("f", {"sleep"}));
   ASSERT_THAT(launched, IsOk());
   ASSERT_TRUE(Eventually([&] { return HasItsFilter(launched->keeper_pid); }));
 
-  EXPECT_EQ(Filters(launched->pid), Filters(getpid()));
+  // A keeper's one would end the process at its first call.
+  EXPECT_EQ(Filters(launched->pid), Filters(getpid()) + 1);
+  EXPECT_TRUE(IsRunning(launched->pid, launched->start_time_ticks));
 }
 
 TEST_F(KeeperLiveTest, ForbiddenCallOfTheKeeperEndsItAndItsGuest) {

@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/launcher/guest_facts_codec.h"
 #include "agent/launcher/proc.h"
 #include "agent/launcher/protocol.h"
 #include "base/error.h"
@@ -185,6 +186,14 @@ Answer LauncherServer::Handle(const Message& message) {
       const auto after = DecodeGuestRequest(message.payload);
       if (!after.ok()) return Failed(after);
       answer.body = EncodeVolumesReply(guests_.pools().BlockVolumes(*after));
+      return answer;
+    }
+    case RequestType::kInspectGuest: {
+      const auto guest = DecodeGuestRequest(message.payload);
+      if (!guest.ok()) return Failed(guest);
+      const absl::StatusOr<GuestFacts> facts = guests_.Inspect(*guest);
+      if (!facts.ok()) return Failed(facts);
+      answer.body = EncodeGuestFacts(*facts);
       return answer;
     }
     case RequestType::kInspect: {

@@ -26,7 +26,7 @@ namespace innkeeper {
 
 // Changes with every change of the messages below: agent and launcher come from
 // one package, so another version is refused, not understood.
-inline constexpr uint32_t kProtocolMagic = 0x34304b49;  // "IK04"
+inline constexpr uint32_t kProtocolMagic = 0x35304b49;  // "IK05"
 inline constexpr size_t kMaxMessageBytes = size_t{64} * 1024;
 inline constexpr size_t kMessageHeaderBytes = 20;
 inline constexpr uint32_t kReplyBit = 0x80000000;
@@ -43,6 +43,7 @@ enum class RequestType : uint32_t {
   kList = 6,
   kInspect = 7,
   kListVolumes = 8,
+  kInspectGuest = 20,
   kOffer = 30,
 };
 
@@ -114,8 +115,8 @@ absl::StatusOr<LaunchPlan> DecodePlan(absl::string_view payload);
 std::string EncodeImageRequest(const ImageRequest& request);
 absl::StatusOr<ImageRequest> DecodeImageRequest(absl::string_view payload);
 
-// Kill and Release: a guest; List: the id after which to begin, or "";
-// ListVolumes: the same for the key of a volume.
+// Kill, Release and InspectGuest: a guest; List: the id after which to begin,
+// or ""; ListVolumes: the same for the key of a volume.
 std::string EncodeGuestRequest(absl::string_view guest);
 absl::StatusOr<std::string> DecodeGuestRequest(absl::string_view payload);
 

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/launch/launch_plan.h"
+#include "agent/launcher/guest_facts_codec.h"
 #include "agent/launcher/journal_entry.h"
 #include "agent/launcher/protocol.h"
 
@@ -40,6 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     (void)DecodeLaunchReply(body);
     (void)DecodeListReply(body);
     (void)DecodeInspectReply(body);
+    (void)DecodeGuestFacts(body);
   }
   return 0;
 }

@@ -22,6 +22,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "agent/launcher/guest_facts_codec.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/reason.h"
@@ -343,6 +344,19 @@ void LauncherClient::ListAfter(std::shared_ptr<Connection> connection,
         ListAfter(connection, std::move(last), std::move(known),
                   std::move(done));
       });
+}
+
+void LauncherClient::InspectGuest(absl::string_view guest,
+                                  Completion<GuestFacts> done) {
+  loop_->Post([connection = connection_, payload = EncodeGuestRequest(guest),
+               done = std::move(done)]() mutable {
+    connection->Request(RequestType::kInspectGuest, payload,
+                        [done = std::move(done)](
+                            absl::StatusOr<Connection::Reply> reply) mutable {
+                          if (!reply.ok()) return done(reply.status());
+                          done(DecodeGuestFacts(reply->body));
+                        });
+  });
 }
 
 void LauncherClient::SetDisconnectHandler(absl::AnyInvocable<void()> handler) {

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/launch/context_offer.h"
+#include "agent/launch/guest_facts.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
 #include "agent/launcher/protocol.h"
@@ -44,6 +45,8 @@ class LauncherClient : public Spawner {
   void Release(absl::string_view guest, StatusCompletion done) override;
   void List(Completion<std::vector<KnownGuest>> done) override;
   void Offer(Completion<ContextOffer> done) override;
+  void InspectGuest(absl::string_view guest,
+                    Completion<GuestFacts> done) override;
   void SetDisconnectHandler(absl::AnyInvocable<void()> handler) override;
 
   // Which instance this is, where its directories are, which pools it has.

@@ -173,9 +173,44 @@ void FakeSpawner::Offer(Completion<ContextOffer> done) {
   });
 }
 
+void FakeSpawner::InspectGuest(absl::string_view guest,
+                               Completion<GuestFacts> done) {
+  const auto run = [&]() -> absl::StatusOr<GuestFacts> {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(Enter(Call::kInspectGuest));
+    const auto found = guests_.find(std::string(guest));
+    if (found == guests_.end()) {
+      return Error(absl::StatusCode::kNotFound, reason::kGuestNotFound,
+                   absl::StrCat("guest '", guest, "' does not exist"));
+    }
+    const KnownGuest& known = found->second.known;
+    if (!known.running) {
+      return Error(absl::StatusCode::kFailedPrecondition,
+                   reason::kGuestNotRunning,
+                   absl::StrCat("guest '", guest, "' has no process"));
+    }
+    GuestFacts facts;
+    facts.pid = known.pid;
+    facts.keeper_pid = known.keeper_pid;
+    facts.unix_uid = known.unix_uid;
+    facts.unix_gid = known.unix_gid;
+    facts.start_time_ticks = known.start_time_ticks;
+    facts.facts = facts_;
+    return facts;
+  };
+  loop_->Post([result = run(), done = std::move(done)]() mutable {
+    done(std::move(result));
+  });
+}
+
 void FakeSpawner::SetOffer(ContextOffer offer) {
   absl::MutexLock lock(&mutex_);
   offer_ = std::move(offer);
+}
+
+void FakeSpawner::SetFacts(std::vector<GuestFact> facts) {
+  absl::MutexLock lock(&mutex_);
+  facts_ = std::move(facts);
 }
 
 void FakeSpawner::SetDisconnectHandler(absl::AnyInvocable<void()> handler) {

@@ -16,6 +16,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "agent/launch/context_offer.h"
+#include "agent/launch/guest_facts.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
 #include "base/completion.h"
@@ -31,7 +32,15 @@ namespace innkeeper {
 // pidfd would.
 class FakeSpawner : public Spawner {
  public:
-  enum class Call { kLaunch, kOpenImage, kKill, kRelease, kList, kOffer };
+  enum class Call {
+    kLaunch,
+    kOpenImage,
+    kKill,
+    kRelease,
+    kList,
+    kOffer,
+    kInspectGuest
+  };
 
   // Completions run on `loop`, which must outlive this.
   explicit FakeSpawner(EventLoop* loop) : loop_(loop) {}
@@ -43,6 +52,8 @@ class FakeSpawner : public Spawner {
   void Release(absl::string_view guest, StatusCompletion done) override;
   void List(Completion<std::vector<KnownGuest>> done) override;
   void Offer(Completion<ContextOffer> done) override;
+  void InspectGuest(absl::string_view guest,
+                    Completion<GuestFacts> done) override;
   void SetDisconnectHandler(absl::AnyInvocable<void()> handler) override;
 
   // The next `call` not yet scripted answers `status` and has no effect.
@@ -58,6 +69,8 @@ class FakeSpawner : public Spawner {
   // kernel about a monitor is shown the one that listens.
   void SetProcess(int64_t pid, int64_t keeper_pid, uint32_t unix_uid)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // What InspectGuest says of every guest, beside its ids.
+  void SetFacts(std::vector<GuestFact> facts) ABSL_LOCKS_EXCLUDED(mutex_);
   // `guest` ends by itself.
   void Exit(absl::string_view guest) ABSL_LOCKS_EXCLUDED(mutex_);
   // The launcher is lost: every call from now on answers UNAVAILABLE.
@@ -97,6 +110,7 @@ class FakeSpawner : public Spawner {
   std::map<Call, std::deque<absl::Status>> faults_ ABSL_GUARDED_BY(mutex_);
   std::map<Call, int> calls_ ABSL_GUARDED_BY(mutex_);
   ContextOffer offer_ ABSL_GUARDED_BY(mutex_);
+  std::vector<GuestFact> facts_ ABSL_GUARDED_BY(mutex_);
   std::vector<LaunchPlan> launched_ ABSL_GUARDED_BY(mutex_);
   absl::AnyInvocable<void()> disconnect_ ABSL_GUARDED_BY(mutex_);
   bool disconnected_ ABSL_GUARDED_BY(mutex_) = false;

@@ -282,6 +282,13 @@ absl::StatusOr<UniqueFd> LauncherHarness::OpenImage(const std::string& pool,
   });
 }
 
+absl::StatusOr<GuestFacts> LauncherHarness::InspectGuest(
+    const std::string& guest) {
+  return Await<GuestFacts>([&](Completion<GuestFacts> done) {
+    client_->InspectGuest(guest, std::move(done));
+  });
+}
+
 absl::StatusOr<InspectReply> LauncherHarness::Inspect(int64_t pid) {
   return Await<InspectReply>([&](Completion<InspectReply> done) {
     client_->Inspect(pid, std::move(done));

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/launch/context_offer.h"
+#include "agent/launch/guest_facts.h"
 #include "agent/launch/launch_plan.h"
 #include "agent/launch/spawner.h"
 #include "agent/launcher/protocol.h"
@@ -65,6 +66,7 @@ class LauncherHarness {
                                      const std::string& name);
   absl::StatusOr<InspectReply> Inspect(int64_t pid);
   absl::StatusOr<std::vector<PoolVolume>> ListVolumes();
+  absl::StatusOr<GuestFacts> InspectGuest(const std::string& guest);
 
   // A plan with console, two monitors and RAM for a QEMU without a guest.
   LaunchPlan QemuPlan(const std::string& guest) const;
