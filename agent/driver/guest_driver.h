@@ -11,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "agent/driver/guest_event_sink.h"
 #include "agent/guest/guest_record.h"
+#include "agent/security/security_check.h"
 #include "base/completion.h"
 
 namespace innkeeper {
@@ -79,6 +80,11 @@ class GuestDriver {
   // (FAILED_PRECONDITION with all of them; NOT_FOUND never).
   virtual void Explain(const GuestRecord& guest,
                        Completion<LaunchExplanation> done) = 0;
+
+  // Compares what confines the guest's process, as the kernel has it, with what
+  // was asked for. FAILED_PRECONDITION (GUEST_NOT_RUNNING) without a process.
+  virtual void Review(const GuestRecord& guest,
+                      Completion<SecurityReport> done) = 0;
 
   // Starts the guest's process, confined, and answers once its monitor does:
   // the processors run unless spec.start_paused. If it fails, nothing of the

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "agent/guest/guest_record.h"
+#include "agent/launch/launch_context.h"
 #include "agent/launch/launch_plan.h"
 
 namespace innkeeper {
@@ -22,7 +23,7 @@ enum class AskedNamespace : uint8_t {
 
 // A default one is that of every guest: nothing of the host's.
 struct AskedContext {
-  std::string guest;  // Its id, which ends the name of its control group.
+  std::string group;  // What the path of its control group ends with.
   GuestProcess process;
   std::string binary;
   // By the names of namespaces(7)'s links.
@@ -43,19 +44,32 @@ struct AskedContext {
   int64_t memory_bytes = 0;
   int64_t pids = 0;
   int64_t cpu_millis = 0;  // 0: no limit.
-  int oom_score = 500;     // At least.
+  int oom_score = 300;     // At least.
   int nice = 0;
+  int64_t cpu_weight = 0;  // 1 to 10,000; 0: only told.
   // As in cpuset(7). None: those that the host gives to all.
   std::optional<std::string> affinity;
   std::set<std::string> variables = {"HOME", "LANG", "PATH"};
-  // None: it is not asked for and only told.
-  std::optional<std::string> label;
+  // What each begins with. Empty: it is not asked for and only told.
+  std::string selinux;
+  std::string apparmor;
+  bool landlock_required = false;
   int64_t files = 0;  // Different ones, block devices of pools included.
   std::set<std::string> devices = {"/dev/null", "/dev/urandom"};
+  // Not empty: why binary, files, devices, and the limits that follow from a
+  // guest's size are not known.
+  std::string no_plan;
 };
 
 // What `plan` asks for the process that it has become.
 AskedContext AskedOf(const LaunchPlan& plan, const GuestProcess& process);
+
+// The same of guest `id` whose plan cannot be made any more, because of `why`:
+// an image of it is gone, say. Its context is known.
+AskedContext AskedWithoutPlan(const std::string& id,
+                              const LaunchContext& context,
+                              const GuestProcess& process,
+                              const std::string& why);
 
 }  // namespace innkeeper
 

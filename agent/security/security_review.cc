@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -25,6 +26,8 @@ namespace {
 
 constexpr absl::string_view kStatus = "/proc/PID/status";
 constexpr int64_t kCpuPeriodMicros = 100000;
+// The least that version 1 takes.
+constexpr int64_t kFewestShares = 2;
 
 std::string FourTimes(uint32_t id) {
   return absl::StrCat(id, " ", id, " ", id, " ", id);
@@ -59,6 +62,7 @@ class Reviewer {
     ReviewLabels();
     ReviewKeeper();
     ReviewHost();
+    if (!asked_.no_plan.empty()) ForgetPlan();
     return std::move(checks_);
   }
 
@@ -95,6 +99,17 @@ class Reviewer {
     checks_.back().verdict = SecurityVerdict::kInformation;
     checks_.back().actual =
         actual.ok() ? OrNone(*actual) : std::string(actual.status().message());
+  }
+  // What only a plan says cannot be compared with.
+  void ForgetPlan() {
+    static const auto* const kOfPlan = new std::set<absl::string_view>{
+        "process.binary", "descriptors.files", "descriptors.devices",
+        "cgroup.memory",  "cgroup.pids",       "cgroup.cpu"};
+    for (SecurityCheck& check : checks_) {
+      if (kOfPlan->count(check.id) == 0) continue;
+      check.asked = absl::StrCat("not known: ", asked_.no_plan);
+      check.verdict = SecurityVerdict::kUnknown;
+    }
   }
   static Read AsText(const absl::StatusOr<int64_t>& number) {
     if (!number.ok()) return number.status();
@@ -370,10 +385,7 @@ class Reviewer {
     if (!swap.ok()) swap = reader_.Line("cgroup.memory.memsw.limit_in_bytes");
     Tell("cgroup.swap", "swap, or memory and swap, in bytes", swap,
          "its control group's memory.swap.max or memory.memsw.limit_in_bytes");
-    Read weight = reader_.Line("cgroup.cpu.weight");
-    if (!weight.ok()) weight = reader_.Line("cgroup.cpu.shares");
-    Tell("cgroup.cpu_weight", "share of processor time", weight,
-         "its control group's cpu.weight or cpu.shares");
+    ReviewWeight();
     Read io = Squeezed(reader_.Line("cgroup.io.max"));
     if (!io.ok()) {
       io = Squeezed(reader_.Line("cgroup.blkio.throttle.read_bps_device"));
@@ -382,10 +394,29 @@ class Reviewer {
          "its control group's io.max or blkio.throttle.read_bps_device");
   }
 
+  void ReviewWeight() {
+    constexpr absl::string_view kWhat = "share of processor time";
+    constexpr absl::string_view kSource =
+        "its control group's cpu.weight or cpu.shares";
+    // 1024 shares of version 1 are a weight of 100.
+    std::string asked = absl::StrCat(asked_.cpu_weight);
+    Read weight = reader_.Line("cgroup.cpu.weight");
+    if (!weight.ok()) {
+      weight = reader_.Line("cgroup.cpu.shares");
+      asked =
+          absl::StrCat(std::max(kFewestShares, asked_.cpu_weight * 1024 / 100));
+    }
+    if (asked_.cpu_weight == 0) {
+      Tell("cgroup.cpu_weight", kWhat, weight, kSource);
+    } else {
+      Equal("cgroup.cpu_weight", kWhat, asked, weight, kSource);
+    }
+  }
+
   // The guest's own group, wherever a controller limits it.
   void ReviewGroup() {
     const Read text = reader_.Text("cgroup");
-    const std::string end = absl::StrCat("/", asked_.guest);
+    const std::string end = absl::StrCat("/", asked_.group);
     std::vector<std::string> elsewhere;
     std::set<std::string> paths;
     if (text.ok()) {
@@ -438,15 +469,32 @@ class Reviewer {
   }
 
   void ReviewLabels() {
-    // EINVAL where no security module gives labels.
-    Read label = reader_.Line("attr");
-    if (asked_.label.has_value()) {
-      Equal("label.current", "label of the mandatory access control",
-            *asked_.label, label, "/proc/PID/attr/current");
-    } else {
-      Tell("label.current", "label of the mandatory access control", label,
-           "/proc/PID/attr/current");
+    constexpr absl::string_view kSelinux = "/proc/PID/attr/current";
+    if (asked_.selinux.empty() && asked_.apparmor.empty()) {
+      // EINVAL where no security module gives labels.
+      Tell("label.current", "label of the mandatory access control",
+           reader_.Line("attr"), kSelinux);
     }
+    ReviewLabel("label.selinux", "SELinux label", asked_.selinux, "attr",
+                kSelinux);
+    ReviewLabel("label.apparmor", "AppArmor profile", asked_.apparmor,
+                "attr.apparmor", "/proc/PID/attr/apparmor/current");
+    if (asked_.landlock_required) {
+      Tell("landlock.rules", "Landlock's rules, which the launch required",
+           absl::NotFoundError("the kernel does not tell; a launch that cannot "
+                               "have them fails"),
+           "landlock(7)");
+    }
+  }
+
+  // The categories of one guest, or a profile's mode, follow.
+  void ReviewLabel(absl::string_view id, absl::string_view what,
+                   const std::string& asked, absl::string_view fact,
+                   absl::string_view source) {
+    if (asked.empty()) return;
+    const Read label = reader_.Line(fact);
+    Add(id, what, asked, label, label.ok() && absl::StartsWith(*label, asked),
+        source);
   }
 
   void ReviewKeeper() {

@@ -20,10 +20,11 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 AskedContext Asked() {
   AskedContext asked;
-  asked.guest = "web";
+  asked.group = "web";
   asked.process.pid = 4711;
   asked.process.start_time_ticks = 99;
   asked.process.unix_uid = 1880000002;
@@ -321,13 +322,81 @@ TEST(SecurityReviewTest, HostsNamespacesAreAsAskedWhereTheyWereAsked) {
               Contains("sockets.tcp"));
 }
 
-TEST(SecurityReviewTest, LabelIsComparedOnceItIsAsked) {
+TEST(SecurityReviewTest, WhatOnlyAPlanSaysIsUnknownWithoutOne) {
   AskedContext asked = Asked();
-  asked.label = "innkeeper-web (enforce)";
+  asked.no_plan = "the disk is gone";
+
+  const auto checks = ReviewSecurity(asked, Facts(Good()));
+
+  EXPECT_THAT(
+      With(SecurityVerdict::kUnknown, checks),
+      ElementsAre("process.binary", "descriptors.files", "descriptors.devices",
+                  "cgroup.memory", "cgroup.pids", "cgroup.cpu"));
+  EXPECT_THAT(With(SecurityVerdict::kDifferent, checks), IsEmpty());
+}
+
+TEST(SecurityReviewTest, WeightIsComparedOnceItIsAsked) {
+  AskedContext asked = Asked();
+  asked.cpu_weight = 50;
+  auto texts = Good();
+  texts["cgroup.cpu.weight"] = "50\n";
+  EXPECT_TRUE(AllAsAsked(ReviewSecurity(asked, Facts(texts))));
+  texts.erase("cgroup.cpu.weight");
+  texts["cgroup.cpu.shares"] = "512\n";
+  EXPECT_TRUE(AllAsAsked(ReviewSecurity(asked, Facts(texts))));
+
+  texts["cgroup.cpu.shares"] = "1024\n";
+  EXPECT_THAT(
+      With(SecurityVerdict::kDifferent, ReviewSecurity(asked, Facts(texts))),
+      ElementsAre("cgroup.cpu_weight"));
+}
+
+TEST(SecurityReviewTest, LandlockThatIsRequiredIsToldAndNotTakenForSeen) {
+  AskedContext asked = Asked();
+  asked.landlock_required = true;
+
+  const auto checks = ReviewSecurity(asked, Facts(Good()));
+
+  EXPECT_TRUE(AllAsAsked(checks));
+  EXPECT_THAT(With(SecurityVerdict::kInformation, checks),
+              Contains("landlock.rules"));
+  EXPECT_THAT(With(SecurityVerdict::kSame, checks),
+              Not(Contains("landlock.rules")));
+}
+
+TEST(SecurityReviewTest, LabelMayGoOnAfterWhatWasAsked) {
+  AskedContext asked = Asked();
+  asked.selinux = "system_u:system_r:guest_t:s0";
+  asked.apparmor = "innkeeper-";
+  auto texts = Good();
+  texts["attr"] = "system_u:system_r:guest_t:s0:c1,c2\n";
+  texts["attr.apparmor"] = "innkeeper-web (enforce)\n";
+
+  EXPECT_TRUE(AllAsAsked(ReviewSecurity(asked, Facts(texts))));
+}
+
+TEST(SecurityReviewTest, LabelThatIsAnotherOrNotThereIsMarked) {
+  AskedContext asked = Asked();
+  asked.selinux = "system_u:system_r:guest_t:s0";
+  asked.apparmor = "innkeeper-web";
+  auto texts = Good();
+  texts["attr"] = "system_u:system_r:init_t:s0\n";
+
+  const auto checks = ReviewSecurity(asked, Facts(texts));
+
+  EXPECT_THAT(With(SecurityVerdict::kDifferent, checks),
+              ElementsAre("label.selinux"));
+  EXPECT_THAT(With(SecurityVerdict::kUnknown, checks),
+              ElementsAre("label.apparmor"));
+}
+
+TEST(SecurityReviewTest, GroupOutsideOfItsSliceIsMarked) {
+  AskedContext asked = Asked();
+  asked.group = "lab.slice/web";
 
   EXPECT_THAT(
       With(SecurityVerdict::kDifferent, ReviewSecurity(asked, Facts(Good()))),
-      ElementsAre("label.current"));
+      ElementsAre("cgroup.group"));
 }
 
 }  // namespace

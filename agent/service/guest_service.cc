@@ -13,8 +13,11 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "agent/guest/guest_name.h"
+#include "agent/security/security_check.h"
 #include "agent/service/context_convert.h"
 #include "agent/service/convert.h"
+#include "agent/service/security_convert.h"
+#include "base/completion.h"
 #include "base/error.h"
 #include "base/reason.h"
 #include "base/status_macros.h"
@@ -423,14 +426,19 @@ grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
 grpc::ServerUnaryReactor* GuestService::GetGuestSecurity(
     grpc::CallbackServerContext* context,
     const v1::GetGuestSecurityRequest* request, v1::GuestSecurity* response) {
-  return gate_.Unary(
+  return gate_.UnaryAsync(
       context, request, response,
-      [&](const Permit&) -> absl::StatusOr<v1::GuestSecurity> {
-        return Error(absl::StatusCode::kUnimplemented, reason::kNotImplemented,
-                     absl::StrCat("what confines ", request->name(),
-                                  " is not shown by this version; "
-                                  "ExplainLaunch tells the steps that do it"))
-            .With("guest", request->name());
+      [&](const Permit& permit, Completion<v1::GuestSecurity> done) {
+        const GuestRowPtr row = view_.table().Find(request->name());
+        const std::string owner = row == nullptr ? "" : row->guest.owner();
+        supervisor_.ReviewSecurity(
+            permit, IdOf(request->name()),
+            [name = request->name(), host = view_.host_name(), owner,
+             done = std::move(done)](
+                absl::StatusOr<SecurityReport> report) mutable {
+              if (!report.ok()) return done(report.status());
+              done(ToGuestSecurity(*report, name, host, owner));
+            });
       });
 }
 

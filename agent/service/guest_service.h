@@ -61,7 +61,6 @@ class GuestService final : public v1::Guests::WithRawCallbackMethod_ListGuests<
       grpc::CallbackServerContext* context,
       const v1::ExplainLaunchRequest* request,
       v1::ExplainLaunchResponse* response) override;
-  // Refused behind the gate (NOT_IMPLEMENTED).
   grpc::ServerUnaryReactor* GetGuestSecurity(
       grpc::CallbackServerContext* context,
       const v1::GetGuestSecurityRequest* request,

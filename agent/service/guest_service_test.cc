@@ -86,6 +86,12 @@ class GuestServiceTest : public testing::Test {
     *request.mutable_launch() = launch;
     return agent_.Call("user/op", &Stub::ExplainLaunch, request);
   }
+  absl::StatusOr<v1::GuestSecurity> Security(const std::string& caller,
+                                             const std::string& name) {
+    v1::GetGuestSecurityRequest request;
+    request.set_name(name);
+    return agent_.Call(caller, &Stub::GetGuestSecurity, request);
+  }
   // Every verb on `name` by its own name.
   std::map<std::string, absl::Status> TryAll(const std::string& caller,
                                              const std::string& name) {
@@ -132,22 +138,6 @@ TEST_F(GuestServiceTest, ViewerReadsAndChangesNothing) {
   }
   EXPECT_THAT(Launch("user/watcher", TestAgent::MakeLaunch("x", "user/alice")),
               HasReason(reason::kPermissionDenied));
-}
-
-TEST_F(GuestServiceTest, SecurityIsNotShownYetAndForStrangersNotThere) {
-  agent_.Run("web", "user/alice");
-  v1::GetGuestSecurityRequest request;
-  request.set_name("guests/web");
-
-  EXPECT_THAT(
-      agent_.Call("user/alice", &Stub::GetGuestSecurity, request).status(),
-      testing::AllOf(
-          StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("guests/web")),
-          HasReason(reason::kNotImplemented)));
-  EXPECT_THAT(
-      agent_.Call("user/bob", &Stub::GetGuestSecurity, request).status(),
-      testing::AllOf(StatusIs(absl::StatusCode::kNotFound),
-                     HasReason(reason::kGuestNotFound)));
 }
 
 TEST_F(GuestServiceTest, LaunchForSomebodyElseIsDenied) {
@@ -319,6 +309,46 @@ TEST_F(GuestServiceTest, ExplainSaysWhatALaunchWouldDo) {
   EXPECT_THAT(explained->acceleration(), HasSubstr("no KVM"));
   EXPECT_THAT(explained->refusals(), IsEmpty());
   EXPECT_THAT(explained->candidates(), IsEmpty());
+}
+
+TEST_F(GuestServiceTest, SecurityShowsWhatIsBesideWhatWasAsked) {
+  agent_.Run("web", "user/alice");
+
+  for (const char* caller : {"user/alice", "user/watcher"}) {
+    const auto security = Security(caller, "guests/web");
+
+    ASSERT_THAT(security, IsOk()) << caller;
+    EXPECT_EQ(security->guest(), "guests/web");
+    EXPECT_EQ(security->host(), "hosts/h1");
+    EXPECT_EQ(security->owner(), "user/alice");
+    EXPECT_GT(security->process().pid(), 0);
+    ASSERT_THAT(security->checks(), SizeIs(2));
+    EXPECT_EQ(security->checks(1).verdict(), v1::GuestSecurity::DIFFERENT);
+    EXPECT_FALSE(security->as_asked());
+  }
+}
+
+TEST_F(GuestServiceTest, SecurityOfAForeignGuestIsThatOfNone) {
+  agent_.Run("web", "user/alice");
+
+  EXPECT_THAT(
+      Security("user/bob", "guests/web").status(),
+      StatusIs(absl::StatusCode::kNotFound, "guest 'web' does not exist"));
+  EXPECT_THAT(
+      Security("user/bob", "guests/no").status(),
+      StatusIs(absl::StatusCode::kNotFound, "guest 'no' does not exist"));
+}
+
+TEST_F(GuestServiceTest, SecurityOfAGuestWithoutAProcessIsRefused) {
+  agent_.Run("web", "user/alice");
+  agent_.OnLoop([&] {
+    agent_.driver().FailNext("review",
+                             Error(absl::StatusCode::kFailedPrecondition,
+                                   reason::kGuestNotRunning, "it has ended"));
+  });
+
+  EXPECT_THAT(Security("user/alice", "guests/web"),
+              HasReason(reason::kGuestNotRunning));
 }
 
 TEST_F(GuestServiceTest, ExplainNamesEverythingThatStandsInTheWay) {

@@ -553,4 +553,14 @@ void GuestSupervisor::SetRunState(const std::string& id, GuestVerb verb,
   }
 }
 
+void GuestSupervisor::ReviewSecurity(const Permit& /*permit*/, std::string id,
+                                     Completion<SecurityReport> done) {
+  parts_.loop->Post(
+      [this, id = std::move(id), done = std::move(done)]() mutable {
+        const GuestRecord* guest = parts_.book->Find(id);
+        if (guest == nullptr) return done(NoSuchGuest(id));
+        parts_.driver->Review(*guest, std::move(done));
+      });
+}
+
 }  // namespace innkeeper

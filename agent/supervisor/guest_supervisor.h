@@ -19,6 +19,7 @@
 #include "agent/guest/guest_state.h"
 #include "agent/guest/job_table.h"
 #include "agent/plugin/launch_review.h"
+#include "agent/security/security_check.h"
 #include "agent/store/agent_store.h"
 #include "agent/supervisor/explained_launch.h"
 #include "agent/supervisor/guest_book.h"
@@ -110,6 +111,12 @@ class GuestSupervisor : public GuestEventSink {
   // in the answer.
   void Explain(const Permit& permit, GuestRecord guest,
                Completion<ExplainedLaunch> done);
+
+  // What confines the guest, beside what was asked for; also while a verb is
+  // in progress. NOT_FOUND (GUEST_NOT_FOUND), FAILED_PRECONDITION
+  // (GUEST_NOT_RUNNING).
+  void ReviewSecurity(const Permit& permit, std::string id,
+                      Completion<SecurityReport> done);
 
   // GuestEventSink, called by the driver on the loop.
   void OnRunState(absl::string_view guest, RunState state) override;

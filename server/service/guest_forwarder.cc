@@ -27,6 +27,24 @@ using google::longrunning::Operation;
 
 constexpr absl::Duration kMaxTimeout = absl::Seconds(60);
 
+// Asks the host of `route` for the caller.
+template <typename Response>
+void CallFor(const Permit& permit, const CallInfo& info,
+             const GuestRoute& route, const google::protobuf::Message& request,
+             Completion<Response> done) {
+  const Delegation delegation{permit.caller().principal, "",
+                              route.row->guest.uid(), route.fencing_number};
+  const absl::Duration timeout =
+      std::min(kMaxTimeout, info.deadline - absl::Now());
+  CallAgent<Response>(*route.client, info.method, request, delegation, timeout,
+                      [host = route.host, done = std::move(done)](
+                          absl::StatusOr<Response> answer) mutable {
+                        if (!answer.ok())
+                          return done(ToHostError(host, answer.status()));
+                        done(std::move(answer));
+                      });
+}
+
 }  // namespace
 
 struct GuestForwarder::Task {
@@ -67,20 +85,31 @@ void GuestForwarder::CallHost(const Permit& permit, const CallInfo& info,
                               GuestRoute route,
                               const google::protobuf::Message& request,
                               Completion<v1::Guest> done) {
-  const Delegation delegation{permit.caller().principal, "",
-                              route.row->guest.uid(), route.fencing_number};
-  const absl::Duration timeout =
-      std::min(kMaxTimeout, info.deadline - absl::Now());
-  CallAgent<v1::Guest>(
-      *route.client, info.method, request, delegation, timeout,
-      [row = route.row, host = route.host,
-       done = std::move(done)](absl::StatusOr<v1::Guest> guest) mutable {
-        if (!guest.ok()) {
-          return done(ToHostError(host, guest.status()));
-        }
-        guest->set_name(row->guest.name());
-        guest->set_host(row->guest.host());
-        done(std::move(guest));
+  CallFor<v1::Guest>(permit, info, route, request,
+                     [row = route.row, done = std::move(done)](
+                         absl::StatusOr<v1::Guest> guest) mutable {
+                       if (!guest.ok()) return done(guest.status());
+                       guest->set_name(row->guest.name());
+                       guest->set_host(row->guest.host());
+                       done(std::move(guest));
+                     });
+}
+
+void GuestForwarder::ForwardSecurity(const Permit& permit, const CallInfo& info,
+                                     const v1::GetGuestSecurityRequest& request,
+                                     Completion<v1::GuestSecurity> done) {
+  const absl::StatusOr<GuestRoute> route = Route(request.name());
+  if (!route.ok()) return done(route.status());
+  v1::GetGuestSecurityRequest forwarded;
+  forwarded.set_name(route->name);
+  CallFor<v1::GuestSecurity>(
+      permit, info, *route, forwarded,
+      [row = route->row, done = std::move(done)](
+          absl::StatusOr<v1::GuestSecurity> security) mutable {
+        if (!security.ok()) return done(security.status());
+        security->set_guest(row->guest.name());
+        security->set_host(row->guest.host());
+        done(std::move(security));
       });
 }
 

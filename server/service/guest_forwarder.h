@@ -81,6 +81,11 @@ class GuestForwarder {
     CallHost(permit, info, *std::move(route), forwarded, std::move(done));
   }
 
+  // As Forward.
+  void ForwardSecurity(const Permit& permit, const CallInfo& info,
+                       const v1::GetGuestSecurityRequest& request,
+                       Completion<v1::GuestSecurity> done);
+
  private:
   struct Task;
 

@@ -11,6 +11,7 @@ namespace innkeeper {
 namespace {
 
 using testing::AllOf;
+using testing::SizeIs;
 using Guests = v1::Guests::Stub;
 
 class GuestSecurityTest : public testing::Test {
@@ -21,12 +22,25 @@ class GuestSecurityTest : public testing::Test {
   v1::GetGuestSecurityRequest request_;
 };
 
-TEST_F(GuestSecurityTest, ForItsOwnerItIsNotShownYet) {
-  cluster_.MustLaunch("web", "user/alice");
+TEST_F(GuestSecurityTest, ItIsReadAtTheGuestsHostUnderItsNameThere) {
+  cluster_.h1().AddGuest(MakeTestGuest("web", 'a', "user/alice"));
+  ASSERT_TRUE(cluster_.AwaitGuest("guests/web"));
+  cluster_.h2().AddGuest(MakeTestGuest("web", 'b', "user/alice"));
+  ASSERT_TRUE(cluster_.AwaitGuest("guests/web-bbbbbb"));
+  request_.set_name("guests/web-bbbbbb");
 
-  EXPECT_THAT(cluster_.Call("user/alice", &Guests::GetGuestSecurity, request_),
-              AllOf(StatusIs(absl::StatusCode::kUnimplemented),
-                    HasReason(reason::kNotImplemented)));
+  const auto security =
+      cluster_.Call("user/alice", &Guests::GetGuestSecurity, request_);
+
+  ASSERT_THAT(security, IsOk());
+  EXPECT_EQ(security->guest(), "guests/web-bbbbbb");
+  EXPECT_EQ(security->host(), "hosts/h2");
+  EXPECT_THAT(security->checks(), SizeIs(1));
+  const auto calls = cluster_.h2().received("/GetGuestSecurity");
+  ASSERT_THAT(calls, SizeIs(1));
+  v1::GetGuestSecurityRequest sent;
+  ASSERT_TRUE(sent.ParseFromString(calls[0].request));
+  EXPECT_EQ(sent.name(), "guests/web");
 }
 
 TEST_F(GuestSecurityTest, ForAStrangerThereIsNoSuchGuest) {

@@ -141,15 +141,12 @@ grpc::ServerUnaryReactor* GuestService::ExplainLaunch(
 grpc::ServerUnaryReactor* GuestService::GetGuestSecurity(
     grpc::CallbackServerContext* context,
     const v1::GetGuestSecurityRequest* request, v1::GuestSecurity* response) {
-  return gate_.Unary(
-      context, request, response,
-      [&](const Permit&) -> absl::StatusOr<v1::GuestSecurity> {
-        return Error(absl::StatusCode::kUnimplemented, reason::kNotImplemented,
-                     absl::StrCat("what confines ", request->name(),
-                                  " is not shown by this version; "
-                                  "ExplainLaunch tells the steps that do it"))
-            .With("guest", request->name());
-      });
+  return gate_.UnaryAsync(context, request, response,
+                          [&](const Permit& permit, const CallInfo& info,
+                              Completion<v1::GuestSecurity> done) {
+                            forwarder_.ForwardSecurity(permit, info, *request,
+                                                       std::move(done));
+                          });
 }
 
 }  // namespace innkeeper

@@ -40,6 +40,8 @@ class QemuDriver final : public GuestDriver {
   void SetLastLook(LastLook look) override { look_ = std::move(look); }
   void Explain(const GuestRecord& guest,
                Completion<LaunchExplanation> done) override;
+  void Review(const GuestRecord& guest,
+              Completion<SecurityReport> done) override;
   void Launch(const GuestRecord& guest, Completion<DriverGuest> done) override;
   void Find(Completion<std::vector<FoundGuest>> done) override;
   void Adopt(const GuestRecord& guest, bool let_run,

@@ -85,6 +85,31 @@ void FakeDriver::Explain(const GuestRecord& guest,
   });
 }
 
+void FakeDriver::Review(const GuestRecord& guest,
+                        Completion<SecurityReport> done) {
+  // The launcher answers also for a guest that hangs.
+  absl::Status status = FaultOf("review");
+  SecurityReport report;
+  const auto found = guests_.find(guest.id);
+  if (status.ok() && (found == guests_.end() || !found->second.running)) {
+    status =
+        Error(absl::StatusCode::kFailedPrecondition, reason::kGuestNotRunning,
+              absl::StrCat("guest '", guest.id, "' has no process"));
+  }
+  if (status.ok()) {
+    report.process = found->second.state.process;
+    report.checks = {{"fake.process", "whether there is a process", "none",
+                      "none", SecurityVerdict::kSame, "the table"},
+                     {"fake.jail", "whether it is confined", "yes", "no",
+                      SecurityVerdict::kDifferent, "the table"}};
+  }
+  loop_->Post(
+      [status, report = std::move(report), done = std::move(done)]() mutable {
+        if (!status.ok()) return done(status);
+        done(std::move(report));
+      });
+}
+
 void FakeDriver::Launch(const GuestRecord& guest,
                         Completion<DriverGuest> done) {
   if (hold_launches_) {

@@ -317,6 +317,13 @@ absl::StatusOr<std::string> FakeAgent::Change(const Received& call) {
         .Build();
   }
   v1::Guest guest = found->second;
+  if (absl::EndsWith(call.method, "/GetGuestSecurity")) {
+    v1::GuestSecurity security;
+    security.set_guest(guest.name());
+    security.set_host("hosts/itself");
+    security.add_checks()->set_id("fake.check");
+    return security.SerializeAsString();
+  }
   if (absl::EndsWith(call.method, "/DeleteGuest")) {
     guests_.erase(found);
     unsent_.emplace_back().set_removed_guest_uid(guest.uid());
