@@ -25,6 +25,7 @@
 #include "cli/command/pki_command.h"
 #include "cli/command/policy_command.h"
 #include "cli/command/remote_command.h"
+#include "cli/command/report_command.h"
 #include "cli/command/version_command.h"
 #include "cli/command/wait_command.h"
 #include "cli/environment.h"
@@ -47,6 +48,7 @@ void AddAll(CommandSet& commands) {
   AddLaunchCommands(commands);
   AddListCommand(commands);
   AddGuestCommands(commands);
+  AddReportCommand(commands);
   AddConsoleCommand(commands);
   AddWaitCommand(commands);
   AddEventCommand(commands);

@@ -22,6 +22,7 @@
 #include "cli/operation_waiter.h"
 #include "cli/output/format.h"
 #include "cli/output/guest_view.h"
+#include "cli/output/security_view.h"
 #include "cli/output/table.h"
 #include "cli/session.h"
 #include "cli/value.h"
@@ -173,8 +174,31 @@ absl::Status RunDelete(Session& session, const ChangeOptions& options) {
       });
 }
 
-absl::Status RunShow(Session& session, const std::string& text) {
-  ASSIGN_OR_RETURN(const std::string name, FullName("guests", text));
+struct ShowOptions {
+  std::string name;
+  bool security = false;
+};
+
+absl::Status ShowSecurity(Session& session, const std::string& name) {
+  ASSIGN_OR_RETURN(ApiClient * client, session.Client());
+  v1::GetGuestSecurityRequest request;
+  request.set_name(name);
+  ASSIGN_OR_RETURN(const v1::GuestSecurity security,
+                   client->Call(&v1::Guests::Stub::GetGuestSecurity,
+                                client->guests(), request));
+  if (IsJson(session.format())) return session.PrintJson(security);
+  if (session.format() == OutputFormat::kName) {
+    session.PrintLine(security.guest());
+  } else {
+    session.Print(SecurityText(
+        security, session.format() == OutputFormat::kWide, session.coloured()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunShow(Session& session, const ShowOptions& options) {
+  ASSIGN_OR_RETURN(const std::string name, FullName("guests", options.name));
+  if (options.security) return ShowSecurity(session, name);
   ASSIGN_OR_RETURN(ApiClient * client, session.Client());
   v1::GetGuestRequest request;
   request.set_name(name);
@@ -215,12 +239,16 @@ void AddGuestCommands(CommandSet& commands) {
   Session* session = &commands.session();
   CLI::App* app = nullptr;
 
-  auto shown = std::make_shared<std::string>();
+  auto shown = std::make_shared<ShowOptions>();
   app = commands.Add(commands.root(), "show", "Show everything about a guest",
                      [=] { return RunShow(*session, *shown); });
   commands
-      .Takes(NameKind::kGuest, app->add_option("NAME", *shown, "The guest"))
+      .Takes(NameKind::kGuest,
+             app->add_option("NAME", shown->name, "The guest"))
       ->required();
+  app->add_flag("--security", shown->security,
+                "What confines it, as its host's kernel says, beside what was "
+                "asked for");
 
   auto start = AddChange(
       commands, "start", "Start guests that are stopped",

@@ -84,6 +84,24 @@ TEST_F(GuestCommandTest, LaunchWaitsUntilTheGuestRuns) {
   EXPECT_THAT(inn_.err, IsEmpty());
 }
 
+TEST_F(GuestCommandTest, SecurityOfAGuestIsShownBesideWhatWasAsked) {
+  service_.security = [](const auto& request, v1::GuestSecurity* security) {
+    security->set_guest(request.name());
+    v1::GuestSecurity::Check* const check = security->add_checks();
+    check->set_id("identity.uid");
+    check->set_asked("1880000002");
+    check->set_actual("0");
+    check->set_verdict(v1::GuestSecurity::DIFFERENT);
+    return grpc::Status::OK;
+  };
+
+  EXPECT_EQ(inn_.Run({"show", "web", "--security"}), 0) << inn_.err;
+  EXPECT_THAT(inn_.out, HasSubstr("guests/web"));
+  EXPECT_THAT(inn_.out, HasSubstr("! differs  identity.uid  1880000002  0\n"));
+  EXPECT_EQ(inn_.Run({"show", "web", "--security", "-o", "json"}), 0);
+  EXPECT_THAT(inn_.out, HasSubstr("\"verdict\": \"DIFFERENT\""));
+}
+
 TEST_F(GuestCommandTest, StepsAreToldOnATerminalOnly) {
   service_.start = [](const auto&, Operation* operation) {
     *operation = Pending("start", "spawning");

@@ -51,6 +51,8 @@ class FakeService::Guests : public v1::Guests::Service {
   FAKE_UNARY(DeleteGuest, v1::DeleteGuestRequest, Operation, remove)
   FAKE_UNARY(ExplainLaunch, v1::ExplainLaunchRequest, v1::ExplainLaunchResponse,
              explain)
+  FAKE_UNARY(GetGuestSecurity, v1::GetGuestSecurityRequest, v1::GuestSecurity,
+             security)
 
  private:
   FakeService* const fake_;

@@ -51,6 +51,7 @@ class FakeService {
   Unary<v1::ResumeGuestRequest, v1::Guest> resume;
   Unary<v1::DeleteGuestRequest, Operation> remove;
   Unary<v1::ExplainLaunchRequest, v1::ExplainLaunchResponse> explain;
+  Unary<v1::GetGuestSecurityRequest, v1::GuestSecurity> security;
   Unary<v1::GetHostRequest, v1::Host> get_host;
   Unary<v1::ListHostsRequest, v1::ListHostsResponse> list_hosts;
   Unary<v1::CordonHostRequest, v1::Host> cordon;
