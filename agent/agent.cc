@@ -248,10 +248,10 @@ absl::Status Agent::Parts::MakeDomain() {
   for (const KnownNetwork& network : hello.networks) {
     networks.push_back({network.name, network.declared});
   }
-  planner = std::make_unique<LaunchPlanner>(
-      LaunchPlanner::Parts{loop.get(), executor.get(), launcher.get(),
-                           config.qemu_binary, probe.qemu.machine_types,
-                           probe.kvm, probe.kvm_reason, std::move(networks)});
+  planner = std::make_unique<LaunchPlanner>(LaunchPlanner::Parts{
+      loop.get(), executor.get(), launcher.get(), config.qemu_binary,
+      probe.qemu.machine_types, probe.kvm, probe.kvm_reason,
+      std::move(networks), hello.features});
   driver = std::make_unique<QemuDriver>(
       QemuDriver::Parts{loop.get(), launcher.get(), planner.get(),
                         absl::StrCat(hello.run_dir, "/guests"), facts.boot_id});
@@ -368,6 +368,7 @@ void Agent::Parts::ReportHost(const std::vector<std::string>& volumes) {
     network->set_kind(v1::Host::Network::BRIDGE);
     network->set_isolated(known.isolated);
   }
+  for (const std::string& feature : hello.features) host.add_features(feature);
   host.set_agent_version(kVersion);
   view->SetHost(std::move(host));
 }

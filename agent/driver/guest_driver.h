@@ -122,9 +122,15 @@ class GuestDriver {
   // is none; the exit, by SIGKILL, comes through the event sink.
   virtual void Kill(absl::string_view guest, StatusCompletion done) = 0;
 
-  // Frees all that the host has of a guest; kills its process if there is one,
-  // without a word to the event sink. OK if there is nothing.
+  // Frees all that the host has of a guest, but for what it keeps over its
+  // starts; kills its process if there is one, without a word to the event
+  // sink. OK if there is nothing.
   virtual void Remove(absl::string_view guest, StatusCompletion done) = 0;
+
+  // Frees what a guest with this uid keeps while it has no process (UEFI
+  // variables), once it is to exist no more. OK if there is nothing.
+  // FAILED_PRECONDITION (GUEST_NOT_STOPPED) unless it was removed before.
+  virtual void Forget(absl::string_view uid, StatusCompletion done) = 0;
 
   // The path of the unix socket that carries the first serial port.
   // FAILED_PRECONDITION (CONSOLE_UNAVAILABLE) without a process.

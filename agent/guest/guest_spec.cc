@@ -137,6 +137,26 @@ void CheckKernel(const GuestSpec& spec, Faults& faults) {
   }
 }
 
+void CheckFirmware(const GuestSpec& spec, Faults& faults) {
+  if (spec.firmware == Firmware::kBios) return;
+  if (spec.firmware != Firmware::kUefi &&
+      spec.firmware != Firmware::kUefiSecureBoot) {
+    return faults.Add("firmware", "must be bios, uefi or uefi-secure-boot");
+  }
+  if (spec.machine != Machine::kQ35) {
+    faults.Add("firmware", "must be bios for a machine other than q35");
+  }
+  if (spec.memory_bytes < kMinUefiMemoryBytes) {
+    faults.Add("memory_bytes", "must be at least 128 MiB with UEFI");
+  }
+  // The firmware starts a kernel that it is handed without looking at its
+  // signature.
+  if (spec.firmware == Firmware::kUefiSecureBoot && spec.kernel.has_value()) {
+    faults.Add("kernel",
+               "is not checked by secure boot; boot from a disk, or use uefi");
+  }
+}
+
 void CheckLabels(const GuestSpec& spec, Faults& faults) {
   if (spec.labels.size() > kMaxLabels) {
     faults.Add("labels", absl::StrCat("must be at most ", kMaxLabels, ", not ",
@@ -164,8 +184,9 @@ bool operator==(const GuestSpec& a, const GuestSpec& b) {
          a.networks == b.networks && a.kernel == b.kernel &&
          a.initrd == b.initrd &&
          a.kernel_command_line == b.kernel_command_line &&
-         a.labels == b.labels && a.start_paused == b.start_paused &&
-         a.context == b.context && a.context_parts == b.context_parts &&
+         a.firmware == b.firmware && a.labels == b.labels &&
+         a.start_paused == b.start_paused && a.context == b.context &&
+         a.context_parts == b.context_parts &&
          a.effective_context == b.effective_context;
 }
 
@@ -182,6 +203,7 @@ std::vector<FieldViolation> FindFaults(const GuestSpec& spec,
                       faults.Add(field, what);
                     });
   CheckKernel(spec, faults);
+  CheckFirmware(spec, faults);
   CheckLabels(spec, faults);
   if (!spec.context.empty() && !IsGuestId(spec.context)) {
     faults.Add("context",
@@ -230,6 +252,18 @@ absl::string_view ToString(Accel accel) {
       break;
   }
   return "auto";
+}
+
+absl::string_view ToString(Firmware firmware) {
+  switch (firmware) {
+    case Firmware::kUefi:
+      return "uefi";
+    case Firmware::kUefiSecureBoot:
+      return "uefi-secure-boot";
+    case Firmware::kBios:
+      break;
+  }
+  return "bios";
 }
 
 }  // namespace innkeeper

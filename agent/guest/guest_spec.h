@@ -21,6 +21,7 @@ namespace innkeeper {
 // The values are stored on disk: never renumbered.
 enum class Machine : uint8_t { kQ35 = 1, kMicrovm = 2 };
 enum class Accel : uint8_t { kAuto = 1, kKvm = 2, kTcg = 3 };
+enum class Firmware : uint8_t { kBios = 1, kUefi = 2, kUefiSecureBoot = 3 };
 
 // A value. Only one that ValidateGuestSpec accepts may be launched or stored.
 struct GuestSpec {
@@ -36,6 +37,7 @@ struct GuestSpec {
   std::optional<VolumeName> kernel;
   std::optional<VolumeName> initrd;
   std::string kernel_command_line;
+  Firmware firmware = Firmware::kBios;
   std::map<std::string, std::string> labels;
   // Left PAUSED after the launch instead of RUNNING.
   bool start_paused = false;
@@ -51,6 +53,8 @@ struct GuestSpec {
 inline constexpr int32_t kMaxVcpus = 64;
 inline constexpr int64_t kMinMemoryBytes = int64_t{16} << 20;
 inline constexpr int64_t kMaxMemoryBytes = int64_t{1} << 40;
+// With UEFI, whose firmware needs more than a BIOS.
+inline constexpr int64_t kMinUefiMemoryBytes = int64_t{128} << 20;
 inline constexpr size_t kMaxKernelCommandLine = 2000;
 inline constexpr size_t kMaxLabels = 32;
 
@@ -65,6 +69,8 @@ absl::Status ValidateGuestSpec(const GuestSpec& spec, absl::string_view prefix);
 // "q35", "kvm": the words of messages and logs.
 absl::string_view ToString(Machine machine);
 absl::string_view ToString(Accel accel);
+// "bios", "uefi", "uefi-secure-boot".
+absl::string_view ToString(Firmware firmware);
 
 }  // namespace innkeeper
 

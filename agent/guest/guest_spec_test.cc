@@ -45,6 +45,16 @@ TEST(GuestSpecTest, AFullSpecIsValid) {
   EXPECT_THAT(ValidateGuestSpec(FullSpec(), "guest.spec"), IsOk());
 }
 
+TEST(GuestSpecTest, FirmwareIsKnownByItsNameAndPartOfTheSpec) {
+  GuestSpec spec = FullSpec();
+  spec.firmware = Firmware::kUefi;
+  EXPECT_THAT(FaultyFields(spec), IsEmpty());
+  EXPECT_FALSE(spec == FullSpec());
+  EXPECT_EQ(ToString(Firmware::kBios), "bios");
+  EXPECT_EQ(ToString(Firmware::kUefi), "uefi");
+  EXPECT_EQ(ToString(Firmware::kUefiSecureBoot), "uefi-secure-boot");
+}
+
 TEST(GuestSpecTest, TheSmallestSpecNeedsOnlyMemory) {
   GuestSpec spec;
   EXPECT_THAT(FaultyFields(spec), ElementsAre("memory_bytes"));
@@ -129,6 +139,20 @@ TEST(GuestSpecTest, EachBadValueIsRefusedByItsField) {
          for (int i = 0; i < 33; ++i) s.labels[absl::StrCat("k", i)] = "v";
        }},
       {"disks", [](GuestSpec& s) { s.disks.resize(9); }},
+      {"firmware", [](GuestSpec& s) { s.firmware = static_cast<Firmware>(0); }},
+      {"firmware",
+       [](GuestSpec& s) {
+         s.machine = Machine::kMicrovm;
+         s.machine_type.clear();
+         s.firmware = Firmware::kUefi;
+       }},
+      {"memory_bytes",
+       [](GuestSpec& s) {
+         s.firmware = Firmware::kUefi;
+         s.memory_bytes = kMinUefiMemoryBytes - (1 << 20);
+       }},
+      // Nobody would check who signed it.
+      {"kernel", [](GuestSpec& s) { s.firmware = Firmware::kUefiSecureBoot; }},
   };
   for (const Case& c : cases) {
     GuestSpec spec = FullSpec();

@@ -161,7 +161,9 @@ absl::Status CheckFds(const LaunchPlan& plan) {
     if (fd.kind == FdKind::kTapQueue) {
       count = static_cast<size_t>(QueuesOf(plan));
     }
-    if (fd.kind > FdKind::kTapQueue) return Refuse("fds.kind", "is unknown");
+    if (fd.kind > FdKind::kFirmwareVariables) {
+      return Refuse("fds.kind", "is unknown");
+    }
     if (fd.kind == FdKind::kRam && plan.ram_bytes == 0) {
       return Refuse("fds.kind", "names RAM, but ram_bytes is 0");
     }
@@ -177,6 +179,25 @@ absl::Status CheckFds(const LaunchPlan& plan) {
         return Refuse("fds", "name one thing twice");
       }
     }
+  }
+  return absl::OkStatus();
+}
+
+bool HasFd(const LaunchPlan& plan, FdKind kind) {
+  for (const PlannedFd& fd : plan.fds) {
+    if (fd.kind == kind) return true;
+  }
+  return false;
+}
+
+absl::Status CheckFirmware(const LaunchPlan& plan) {
+  if (plan.firmware > PlannedFirmware::kUefiSecureBoot) {
+    return Refuse("firmware", "is unknown");
+  }
+  const bool wanted = plan.firmware != PlannedFirmware::kNone;
+  if (HasFd(plan, FdKind::kFirmwareCode) != wanted ||
+      HasFd(plan, FdKind::kFirmwareVariables) != wanted) {
+    return Refuse("firmware", "needs its two descriptors, and they need it");
   }
   return absl::OkStatus();
 }
@@ -237,7 +258,8 @@ absl::Status ValidatePlan(const LaunchPlan& plan) {
   RETURN_IF_ERROR(CheckSizes(plan));
   RETURN_IF_ERROR(ValidateContext(plan.context));
   RETURN_IF_ERROR(CheckTaps(plan));
-  return CheckFds(plan);
+  RETURN_IF_ERROR(CheckFds(plan));
+  return CheckFirmware(plan);
 }
 
 }  // namespace innkeeper

@@ -42,14 +42,20 @@ struct PlannedTap {
 };
 
 enum class FdKind : uint8_t {
-  kConsole,     // A connected stream socket; the keeper has the other end.
-  kQmp,         // A listening socket, qmp.sock in the guest's directory.
-  kBreakGlass,  // The same for qmp2.sock.
-  kRam,         // A memfd of `ram_bytes`.
-  kImage,       // images[index]
-  kOverlay,     // overlays[index]
-  kTapQueue,    // Queue `index`, counted through all taps.
+  kConsole,       // A connected stream socket; the keeper has the other end.
+  kQmp,           // A listening socket, qmp.sock in the guest's directory.
+  kBreakGlass,    // The same for qmp2.sock.
+  kRam,           // A memfd of `ram_bytes`.
+  kImage,         // images[index]
+  kOverlay,       // overlays[index]
+  kTapQueue,      // Queue `index`, counted through all taps.
+  kFirmwareCode,  // The host's own, for reading, of `firmware`'s kind.
+  kFirmwareVariables,  // The guest's own, kept over its starts.
 };
+
+// UEFI firmware that the host has. Its files are named by the launcher's
+// configuration alone.
+enum class PlannedFirmware : uint8_t { kNone, kUefi, kUefiSecureBoot };
 
 // One descriptor that QEMU starts with.
 struct PlannedFd {
@@ -81,6 +87,8 @@ struct LaunchPlan {
   GuestLimits limits;
   bool kvm = false;  // Whether the jail has /dev/kvm.
   LaunchContext context;
+  // With either, kFirmwareCode and kFirmwareVariables are among `fds`.
+  PlannedFirmware firmware = PlannedFirmware::kNone;
 };
 
 // The bounds that ValidatePlan() holds a plan to.

@@ -28,12 +28,19 @@ LaunchPlan GoodPlan() {
   plan.overlays = {{int64_t{1} << 30}};
   plan.taps = {{"lan", {2, 0, 0, 0, 0, 1}, 2, {"\n\1\2\3"}}};
   plan.ram_bytes = 1 << 20;
-  plan.fds = {{3, FdKind::kConsole, 0},    {4, FdKind::kQmp, 0},
-              {5, FdKind::kBreakGlass, 0}, {6, FdKind::kRam, 0},
-              {7, FdKind::kImage, 0},      {8, FdKind::kImage, 1},
-              {9, FdKind::kTapQueue, 0},   {10, FdKind::kTapQueue, 1},
-              {63, FdKind::kOverlay, 0}};
+  plan.fds = {{3, FdKind::kConsole, 0},
+              {4, FdKind::kQmp, 0},
+              {5, FdKind::kBreakGlass, 0},
+              {6, FdKind::kRam, 0},
+              {7, FdKind::kImage, 0},
+              {8, FdKind::kImage, 1},
+              {9, FdKind::kTapQueue, 0},
+              {10, FdKind::kTapQueue, 1},
+              {63, FdKind::kOverlay, 0},
+              {20, FdKind::kFirmwareCode, 0},
+              {21, FdKind::kFirmwareVariables, 0}};
   plan.limits = {64 << 20, 1000, 64};
+  plan.firmware = PlannedFirmware::kUefiSecureBoot;
   return plan;
 }
 
@@ -167,7 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
               },
               "one thing twice"},
         Fault{"UnknownKind",
-              [](LaunchPlan& p) { p.fds[0].kind = static_cast<FdKind>(9); },
+              [](LaunchPlan& p) { p.fds[0].kind = static_cast<FdKind>(99); },
               "fds.kind"},
         Fault{"IndexBeyondImages", [](LaunchPlan& p) { p.fds[4].index = 2; },
               "fds.index"},
@@ -178,6 +185,15 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"OddRam", [](LaunchPlan& p) { p.ram_bytes = 4097; }, "ram_bytes"},
         Fault{"ManyFds",
               [](LaunchPlan& p) { p.fds.resize(kMaxPlannedFds + 1); }, "fds"},
+        Fault{
+            "UnknownFirmware",
+            [](LaunchPlan& p) { p.firmware = static_cast<PlannedFirmware>(9); },
+            "firmware"},
+        Fault{"FirmwareThatIsNotWanted",
+              [](LaunchPlan& p) { p.firmware = PlannedFirmware::kNone; },
+              "firmware"},
+        Fault{"FirmwareWithoutVariables",
+              [](LaunchPlan& p) { p.fds.pop_back(); }, "firmware"},
         Fault{"NoMemory", [](LaunchPlan& p) { p.limits.memory_bytes = 0; },
               "memory_bytes"},
         Fault{"NegativeCpu", [](LaunchPlan& p) { p.limits.cpu_millis = -1; },

@@ -53,9 +53,11 @@ class Spawner {
   // Starts `plan`'s guest. When it fails nothing is left of it.
   // INVALID_ARGUMENT (INVALID_REQUEST): the plan breaks a bound.
   // PERMISSION_DENIED (LAUNCHER_REFUSED): argv[0] is not a permitted QEMU.
-  // ALREADY_EXISTS (GUEST_EXISTS): the id is in use until it is released.
+  // ALREADY_EXISTS (GUEST_EXISTS): the id or the uid is in use until it is
+  // released.
   // NOT_FOUND (POOL_NOT_FOUND, VOLUME_NOT_FOUND), INVALID_ARGUMENT
   // (IMAGE_UNSUPPORTED): an image cannot be opened.
+  // FAILED_PRECONDITION (FIRMWARE_UNAVAILABLE): the host does not have it.
   // RESOURCE_EXHAUSTED (TOO_MANY_GUESTS, UID_POOL_EXHAUSTED).
   // NOT_FOUND (NETWORK_NOT_FOUND), FAILED_PRECONDITION (ADDRESS_IN_USE,
   // NETWORK_UNAVAILABLE): a tap cannot be had.
@@ -73,8 +75,14 @@ class Spawner {
   // had ended already. NOT_FOUND (GUEST_NOT_FOUND) if unknown.
   virtual void Kill(absl::string_view guest, StatusCompletion done) = 0;
 
-  // Kill, then control groups, directory, sockets and uids go. OK if unknown.
+  // Kill, then control groups, directory, sockets and uids go; what Forget
+  // removes stays. OK if unknown.
   virtual void Release(absl::string_view guest, StatusCompletion done) = 0;
+
+  // Removes what the guest with this uid keeps while it is released: UEFI
+  // variables. OK if there is nothing. INVALID_ARGUMENT (INVALID_REQUEST): no
+  // UUID. FAILED_PRECONDITION (GUEST_NOT_STOPPED): it is not released.
+  virtual void Forget(absl::string_view uid, StatusCompletion done) = 0;
 
   // Every guest launched and not released, sorted by id.
   virtual void List(Completion<std::vector<KnownGuest>> done) = 0;

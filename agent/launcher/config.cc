@@ -163,6 +163,13 @@ void CheckPaths(const LauncherConfig& config, Faults& faults) {
   // It runs as root, with rules that bind guests.
   if (!config.networks.empty()) binary("--nft", config.nft);
   for (const std::string& qemu : config.qemus) binary("--qemu", qemu);
+  for (const FirmwareFiles* files : {&config.uefi, &config.secure_boot}) {
+    const char* const flag =
+        files == &config.uefi ? "--uefi-firmware" : "--secure-boot-firmware";
+    if (!files->installed()) continue;
+    faults.AddPath(flag, files->code);
+    faults.AddPath(flag, files->variables);
+  }
   for (const auto& [name, path] : config.pools) {
     faults.AddIf(
         !IsPoolName(name), "--pool",
@@ -240,6 +247,23 @@ absl::StatusOr<Credentials> ResolveUser(absl::string_view user) {
         "--agent-user must not be root: the agent faces the network");
   }
   return credentials;
+}
+
+absl::StatusOr<FirmwareFiles> ParseFirmware(absl::string_view text) {
+  if (text.empty()) return FirmwareFiles();
+  const std::vector<std::string> paths = absl::StrSplit(text, ',');
+  if (paths.size() != 2 || !IsPlainPath(paths[0]) || !IsPlainPath(paths[1])) {
+    return Invalid(absl::StrCat("firmware '", text,
+                                "' must be CODE,VARIABLES, two absolute paths "
+                                "without '..'"));
+  }
+  struct stat info;
+  for (const std::string& path : paths) {
+    if (stat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) {
+      return FirmwareFiles();
+    }
+  }
+  return FirmwareFiles{paths[0], paths[1]};
 }
 
 void SetDefaults(LauncherConfig& config) {

@@ -16,6 +16,14 @@
 
 namespace innkeeper {
 
+// The two files of one kind of UEFI firmware. Empty: guests cannot have it.
+struct FirmwareFiles {
+  std::string code;
+  std::string variables;  // What a guest's own begin as.
+
+  bool installed() const { return !code.empty(); }
+};
+
 struct LauncherConfig {
   std::string instance;
   std::string agent;                    // The agent's binary.
@@ -39,6 +47,8 @@ struct LauncherConfig {
   int64_t max_file_bytes = 0;
   std::string cgroup_parent;
   ContextConfig context;  // What contexts may name.
+  FirmwareFiles uefi;
+  FirmwareFiles secure_boot;
 };
 
 // "NAME" of the user database, with its groups, or "UID:GID", with none.
@@ -47,6 +57,11 @@ absl::StatusOr<Credentials> ResolveUser(absl::string_view user);
 
 // Fills in what follows from the instance's name where it was not given.
 void SetDefaults(LauncherConfig& config);
+
+// "CODE,VARIABLES", or nothing. Files that this host does not have give what
+// nothing gives: to install firmware is no duty. INVALID_ARGUMENT
+// (CONFIG_INVALID) if `text` is neither.
+absl::StatusOr<FirmwareFiles> ParseFirmware(absl::string_view text);
 
 // INVALID_ARGUMENT (CONFIG_INVALID) with every fault as a field violation named
 // by its flag. A path that another user could change is a fault: whoever can

@@ -186,6 +186,39 @@ TEST_F(ConfigTest, NumbersOutOfRangeAreAllNamedAtOnce) {
   }
 }
 
+TEST_F(ConfigTest, FirmwareIsTwoFilesOrNone) {
+  const std::string code = dir_ + "/code";
+  const std::string variables = dir_ + "/variables";
+  for (const std::string& path : {code, variables}) {
+    std::ofstream(path) << "x";
+    fs::permissions(path, fs::perms::owner_read);
+  }
+  const auto both = ParseFirmware(code + "," + variables);
+  ASSERT_THAT(both, IsOk());
+  EXPECT_EQ(both->code, code);
+  EXPECT_EQ(both->variables, variables);
+  for (const std::string& text :
+       {std::string(), code + "," + dir_ + "/absent", code + "," + dir_}) {
+    const auto none = ParseFirmware(text);
+    ASSERT_THAT(none, IsOk()) << text;
+    EXPECT_FALSE(none->installed()) << text;
+  }
+  for (const char* text : {"one", "a,b", "/a,/b,/c", "/a/../b,/c"}) {
+    EXPECT_THAT(ParseFirmware(text), HasReason(reason::kConfigInvalid)) << text;
+  }
+}
+
+TEST_F(ConfigTest, FirmwareThatAnotherUserCouldChangeIsRefused) {
+  const std::string code = dir_ + "/code";
+  std::ofstream(code) << "x";
+  config_.uefi = {code, code};
+  config_.secure_boot = {code, code};
+  EXPECT_THAT(CheckConfig(config_), IsOk());
+  fs::permissions(code, fs::perms::others_write, fs::perm_options::add);
+  ExpectFault("--uefi-firmware");
+  ExpectFault("--secure-boot-firmware");
+}
+
 TEST_F(ConfigTest, AgentIsNeitherRootNorAGuest) {
   EXPECT_THAT(ResolveUser("root"), HasReason(reason::kConfigInvalid));
   EXPECT_THAT(ResolveUser("0:5"), HasReason(reason::kConfigInvalid));

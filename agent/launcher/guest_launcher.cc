@@ -35,6 +35,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "base/unique_fd.h"
+#include "base/uuid.h"
 
 namespace innkeeper {
 namespace {
@@ -107,7 +108,8 @@ GuestLauncher::GuestLauncher(const LauncherConfig& config, ImagePools pools)
             absl::StrCat(config.state_dir, "/launcher/uid-turn")),
       journal_(absl::StrCat(config.state_dir, "/launcher/journal")),
       dirs_(absl::StrCat(config.run_dir, "/guests"),
-            config.agent_credentials.gid) {}
+            config.agent_credentials.gid),
+      state_(absl::StrCat(config.state_dir, "/guests")) {}
 
 absl::StatusOr<std::unique_ptr<GuestLauncher>> GuestLauncher::Create(
     const LauncherConfig& config) {
@@ -127,6 +129,7 @@ absl::StatusOr<std::unique_ptr<GuestLauncher>> GuestLauncher::Create(
       {absl::StrCat(config.state_dir, "/launcher"), 0, 0, 0700},
       {absl::StrCat(config.state_dir, "/launcher/journal"), 0, 0, 0700},
       {absl::StrCat(config.state_dir, "/overlays"), 0, 0, 0700},
+      {absl::StrCat(config.state_dir, "/guests"), 0, 0, 0700},
       {absl::StrCat(config.state_dir, "/agent"), agent_uid, agent_gid, 0700},
   };
   for (const auto& directory : directories) {
@@ -230,6 +233,9 @@ absl::Status GuestLauncher::Discard(absl::string_view guest) {
   INNKEEPER_FAILPOINT("launcher.release.cgroups_removed");
   RETURN_IF_ERROR(dirs_.Remove(guest));
   INNKEEPER_FAILPOINT("launcher.release.dir_removed");
+  if (entry != guests_.end() && entry->second.made_state) {
+    RETURN_IF_ERROR(state_.Remove(entry->second.uid));
+  }
   // Last: while the entry is there, the rest is found again.
   RETURN_IF_ERROR(journal_.Remove(guest));
   INNKEEPER_FAILPOINT("launcher.release.entry_removed");
@@ -263,6 +269,32 @@ absl::Status GuestLauncher::Release(absl::string_view guest) {
   if (guests_.count(std::string(guest)) == 0) return absl::OkStatus();
   INNKEEPER_FAILPOINT("launcher.release.begun");
   return Discard(guest);
+}
+
+absl::Status GuestLauncher::Forget(absl::string_view uid) {
+  if (!IsUuid(uid)) {
+    return Error(absl::StatusCode::kInvalidArgument, reason::kInvalidRequest,
+                 "not a guest's uid");
+  }
+  for (const auto& [guest, entry] : guests_) {
+    if (entry.uid != uid) continue;
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 reason::kGuestNotStopped,
+                 absl::StrCat("guest '", guest,
+                              "' is not released; what it keeps is in use"))
+        .With("guest", guest);
+  }
+  INNKEEPER_FAILPOINT("launcher.forget.begun");
+  RETURN_IF_ERROR(state_.Remove(uid));
+  INNKEEPER_FAILPOINT("launcher.forget.done");
+  return absl::OkStatus();
+}
+
+std::vector<std::string> GuestLauncher::Features() const {
+  std::vector<std::string> features;
+  if (config_.uefi.installed()) features.push_back("uefi");
+  if (config_.secure_boot.installed()) features.push_back("uefi-secure-boot");
+  return features;
 }
 
 std::vector<KnownGuest> GuestLauncher::List(absl::string_view after) const {

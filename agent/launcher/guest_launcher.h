@@ -21,6 +21,7 @@
 #include "agent/launcher/images.h"
 #include "agent/launcher/journal.h"
 #include "agent/launcher/net_namespaces.h"
+#include "agent/launcher/persistent_state.h"
 #include "agent/launcher/protocol.h"
 #include "agent/launcher/taps.h"
 #include "agent/launcher/uid_pool.h"
@@ -48,6 +49,7 @@ class GuestLauncher {
                                      absl::string_view name) const;
   absl::Status Kill(absl::string_view guest);
   absl::Status Release(absl::string_view guest);
+  absl::Status Forget(absl::string_view uid);
   // The guests whose id is greater than `after`, sorted; at least one if there
   // is one, and no more than a reply could hold.
   std::vector<KnownGuest> List(absl::string_view after) const;
@@ -64,6 +66,8 @@ class GuestLauncher {
 
   const ImagePools& pools() const { return pools_; }
   std::vector<KnownNetwork> Networks() const;
+  // What guests may have here besides: "uefi", "uefi-secure-boot".
+  std::vector<std::string> Features() const;
 
  private:
   // One launch on its way: launch_attempt.cc.
@@ -75,8 +79,8 @@ class GuestLauncher {
   // FAILED_PRECONDITION (CONFIG_INVALID) if a guest that is not undone has uids
   // that this launcher's range does not.
   absl::Status CheckUidRange() const;
-  // Makes `guest` not exist: processes, taps, groups, directory, then the
-  // entry.
+  // Makes `guest` not exist: processes, taps, groups, directory, what an
+  // unfinished launch made for it to keep, then the entry.
   absl::Status Discard(absl::string_view guest);
   // The control group of `guest`, which has an entry.
   std::string GroupOfGuest(absl::string_view guest) const;
@@ -95,6 +99,7 @@ class GuestLauncher {
   UidPool uids_;
   Journal journal_;
   GuestDirs dirs_;
+  PersistentState state_;
   // Hold record locks for as long as this process lives, so that each of the
   // two directories has one launcher.
   UniqueFd state_lock_;

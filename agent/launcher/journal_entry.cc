@@ -13,7 +13,7 @@
 namespace innkeeper {
 namespace {
 
-constexpr uint32_t kEntryMagic = 0x344a4b49;  // "IKJ4"
+constexpr uint32_t kEntryMagic = 0x354a4b49;  // "IKJ5"
 constexpr size_t kMaxTaps = 8;
 constexpr size_t kMaxAddresses = 8;
 constexpr size_t kMaxAddressBytes = 16;
@@ -52,6 +52,7 @@ std::string EncodeJournalEntry(const JournalEntry& entry) {
   out.U32(entry.qemu_gid);
   out.String(entry.slice);
   out.String(entry.selinux_label);
+  out.Bool(entry.made_state);
   out.I64(entry.pid);
   out.U64(entry.start_time_ticks);
   out.I64(entry.keeper_pid);
@@ -74,6 +75,7 @@ absl::StatusOr<JournalEntry> DecodeJournalEntry(absl::string_view data) {
   entry.qemu_gid = in.U32();
   entry.slice = in.String(64);
   entry.selinux_label = in.String(512);
+  entry.made_state = in.Bool();
   entry.pid = in.I64();
   entry.start_time_ticks = in.U64();
   entry.keeper_pid = in.I64();

@@ -37,6 +37,9 @@ struct JournalEntry {
   uint32_t qemu_gid = 0;
   std::string slice;          // Of its control groups; "" if none.
   std::string selinux_label;  // "" if none of its own.
+  // What the guest keeps was made by this launch and is undone with it; false
+  // once `launched`.
+  bool made_state = false;
   // Only if `launched`.
   int64_t pid = 0;
   uint64_t start_time_ticks = 0;

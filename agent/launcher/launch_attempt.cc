@@ -25,6 +25,7 @@
 #include "agent/launcher/named_network.h"
 #include "agent/launcher/namespaces.h"
 #include "agent/launcher/overlay.h"
+#include "agent/launcher/persistent_state.h"
 #include "agent/launcher/proc.h"
 #include "agent/launcher/resolved_context.h"
 #include "agent/launcher/security_label.h"
@@ -56,7 +57,9 @@ const LaunchStepInfo& InfoOf(LaunchStep step) {
 // all of a process's files: the largest counts. Block devices have their size
 // and are not subject to it.
 int64_t MaxFileBytes(const LaunchPlan& plan, const ImagePools& pools) {
-  int64_t most = kLeastFileBytes;
+  int64_t most = plan.firmware == PlannedFirmware::kNone
+                     ? kLeastFileBytes
+                     : kMaxUefiVariablesBytes;
   for (const PlannedImage& image : plan.images) {
     if (pools.IsBlockPool(image.pool)) continue;
     most = std::max(most, image.max_bytes);
@@ -101,6 +104,8 @@ absl::Status LaunchAttempt::RunStep(LaunchStep step) {
       return RecordIntent();
     case LaunchStep::kMakeGuestDir:
       return MakeGuestDir();
+    case LaunchStep::kPrepareState:
+      return PrepareState();
     case LaunchStep::kMakeCgroups:
       return MakeCgroups();
     case LaunchStep::kMakeTaps:
@@ -159,6 +164,14 @@ absl::Status LaunchAttempt::Check() {
                  absl::StrCat("guest '", plan_.guest, "' exists already"))
         .With("guest", plan_.guest);
   }
+  // What it keeps is named by its uid: two guests never share that.
+  for (const auto& [guest, entry] : launcher_.guests_) {
+    if (entry.uid != plan_.uid) continue;
+    return Error(absl::StatusCode::kAlreadyExists, reason::kGuestExists,
+                 absl::StrCat("guest '", guest, "' has the uid ", plan_.uid,
+                              " already"))
+        .With("guest", guest);
+  }
   group_ = GroupOf(plan_.context.cgroup.slice, plan_.guest);
   // Another instance's, with the same --cgroup-parent: to undo this launch
   // would be to kill that guest.
@@ -169,6 +182,7 @@ absl::Status LaunchAttempt::Check() {
                               "use another id or another --cgroup-parent"))
         .With("guest", plan_.guest);
   }
+  RETURN_IF_ERROR(CheckFirmware());
   const size_t limit = static_cast<size_t>(launcher_.config_.max_guests);
   if (launcher_.guests_.size() >= limit) {
     return Error(absl::StatusCode::kResourceExhausted, reason::kTooManyGuests,
@@ -215,6 +229,23 @@ absl::Status LaunchAttempt::CheckContext() {
   return CheckRootTree(context_.root, plan_.argv[0]);
 }
 
+const FirmwareFiles& LaunchAttempt::Firmware() const {
+  return plan_.firmware == PlannedFirmware::kUefiSecureBoot
+             ? launcher_.config_.secure_boot
+             : launcher_.config_.uefi;
+}
+
+absl::Status LaunchAttempt::CheckFirmware() const {
+  if (plan_.firmware == PlannedFirmware::kNone || Firmware().installed()) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kFailedPrecondition,
+               reason::kFirmwareUnavailable,
+               "this host does not have the firmware; install the package "
+               "ovmf and start the launcher anew, or see its flags "
+               "--uefi-firmware and --secure-boot-firmware");
+}
+
 absl::Status LaunchAttempt::AllocateUids() {
   // Always a pair, whatever the context names: the keeper's is of it, and so is
   // what tells the guest's label from all others.
@@ -239,6 +270,8 @@ absl::Status LaunchAttempt::RecordIntent() {
   entry_.uid = plan_.uid;
   entry_.boot_id = launcher_.boot_id_;
   entry_.taps = Taps::Name(plan_.taps);
+  entry_.made_state = plan_.firmware != PlannedFirmware::kNone &&
+                      !launcher_.state_.Has(plan_.uid);
   begun_ = true;
   launcher_.guests_[plan_.guest] = entry_;
   RETURN_IF_ERROR(launcher_.journal_.Write(entry_));
@@ -250,6 +283,14 @@ absl::Status LaunchAttempt::MakeGuestDir() {
   const uid_t keeper = UidPool::KeeperUid(entry_.unix_uid);
   ASSIGN_OR_RETURN(dir_, launcher_.dirs_.Make(plan_, keeper));
   INNKEEPER_FAILPOINT("launcher.launch.make_guest_dir");
+  return absl::OkStatus();
+}
+
+absl::Status LaunchAttempt::PrepareState() {
+  if (plan_.firmware != PlannedFirmware::kNone) {
+    RETURN_IF_ERROR(launcher_.state_.Make(plan_.uid));
+  }
+  INNKEEPER_FAILPOINT("launcher.launch.prepare_state");
   return absl::OkStatus();
 }
 
@@ -310,6 +351,15 @@ absl::StatusOr<UniqueFd> LaunchAttempt::OpenPlanned(const PlannedFd& fd) {
           plan_.overlays[static_cast<size_t>(fd.index)].virtual_bytes);
     case FdKind::kTapQueue:
       return std::move(tap_queues_[static_cast<size_t>(fd.index)]);
+    case FdKind::kFirmwareCode: {
+      UniqueFd code(open(Firmware().code.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!code.valid()) {
+        return ErrnoError(errno, absl::StrCat("open ", Firmware().code));
+      }
+      return code;
+    }
+    case FdKind::kFirmwareVariables:
+      return launcher_.state_.OpenVariables(plan_.uid, Firmware().variables);
   }
   return absl::InternalError("unknown kind of descriptor");
 }
@@ -495,6 +545,7 @@ void LaunchAttempt::WarnOfSharedUid() const {
 
 absl::Status LaunchAttempt::RecordLaunched() {
   entry_.launched = true;
+  entry_.made_state = false;
   RETURN_IF_ERROR(launcher_.journal_.Write(entry_));
   INNKEEPER_FAILPOINT("launcher.launch.record_launched");
   WarnOfSharedUid();

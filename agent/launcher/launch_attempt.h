@@ -14,6 +14,7 @@
 #include "agent/launch/launch_steps.h"
 #include "agent/launch/spawner.h"
 #include "agent/launcher/child_report.h"
+#include "agent/launcher/config.h"
 #include "agent/launcher/guest_dir.h"
 #include "agent/launcher/jail.h"
 #include "agent/launcher/journal_entry.h"
@@ -42,6 +43,7 @@ class LaunchAttempt {
   absl::Status AllocateUids();
   absl::Status RecordIntent();
   absl::Status MakeGuestDir();
+  absl::Status PrepareState();
   absl::Status MakeCgroups();
   absl::Status MakeTaps();
   absl::Status OpenResources();
@@ -58,6 +60,9 @@ class LaunchAttempt {
   // Opens or makes the thing that `fd` stands for.
   absl::StatusOr<UniqueFd> OpenPlanned(const PlannedFd& fd);
   absl::StatusOr<UniqueFd> MakeConsole();
+  absl::Status CheckFirmware() const;
+  // Of plan_.firmware.
+  const FirmwareFiles& Firmware() const;
   absl::Status HandleReport(ReceivedReport received);
   absl::Status WithStep(const absl::Status& status, LaunchStep step) const;
 

@@ -95,6 +95,14 @@ ABSL_FLAG(std::vector<std::string>, root, {},
 ABSL_FLAG(std::vector<std::string>, allow_capability, {},
           "A capability that contexts may let a guest keep: net_admin.");
 ABSL_FLAG(int32_t, least_nice, 0, "The lowest nice that contexts may name.");
+ABSL_FLAG(std::string, uefi_firmware,
+          "/usr/share/OVMF/OVMF_CODE_4M.fd,/usr/share/OVMF/OVMF_VARS_4M.fd",
+          "CODE,VARIABLES: the firmware of guests with UEFI. Without these "
+          "files there are none.");
+ABSL_FLAG(std::string, secure_boot_firmware,
+          "/usr/share/OVMF/OVMF_CODE_4M.secboot.fd,"
+          "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
+          "The same for guests with secure boot: the variables hold the keys.");
 ABSL_FLAG(bool, check, false, "Check the flags and exit.");
 ABSL_FLAG(bool, list_failpoints, false,
           "Print the failpoints of this build and exit.");
@@ -206,6 +214,10 @@ absl::StatusOr<LauncherConfig> ReadFlags(std::vector<char*> rest) {
   context.capabilities = absl::GetFlag(FLAGS_allow_capability);
   context.least_nice = absl::GetFlag(FLAGS_least_nice);
   ASSIGN_OR_RETURN(config.context, ParseContextFlags(context));
+  ASSIGN_OR_RETURN(config.uefi,
+                   ParseFirmware(absl::GetFlag(FLAGS_uefi_firmware)));
+  ASSIGN_OR_RETURN(config.secure_boot,
+                   ParseFirmware(absl::GetFlag(FLAGS_secure_boot_firmware)));
   SetDefaults(config);
   RETURN_IF_ERROR(CheckConfig(config));
   return config;

@@ -156,9 +156,9 @@ Answer LauncherServer::Handle(const Message& message) {
   switch (static_cast<RequestType>(message.type)) {
     case RequestType::kHello:
       if (!message.payload.empty()) break;
-      answer.body =
-          EncodeHelloReply({config_.instance, config_.run_dir,
-                            guests_.pools().pools(), guests_.Networks()});
+      answer.body = EncodeHelloReply({config_.instance, config_.run_dir,
+                                      guests_.pools().pools(),
+                                      guests_.Networks(), guests_.Features()});
       return answer;
     case RequestType::kOffer:
       if (!message.payload.empty()) break;
@@ -175,6 +175,10 @@ Answer LauncherServer::Handle(const Message& message) {
     case RequestType::kRelease: {
       const auto guest = DecodeGuestRequest(message.payload);
       return guest.ok() ? Done(guests_.Release(*guest)) : Failed(guest);
+    }
+    case RequestType::kForget: {
+      const auto uid = DecodeGuestRequest(message.payload);
+      return uid.ok() ? Done(guests_.Forget(*uid)) : Failed(uid);
     }
     case RequestType::kList: {
       const auto after = DecodeGuestRequest(message.payload);

@@ -14,11 +14,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "agent/launch/launch_plan.h"
 #include "agent/launcher/cgroup.h"
 #include "agent/launcher/proc.h"
 #include "agent/launcher/testing/launcher_harness.h"
@@ -206,6 +208,9 @@ TEST(LifecycleTest, LauncherKilledAnywhereLeavesAGuestOrNothing) {
   plan.context.namespaces.user = NamespaceMode::kNew;
   plan.context.cgroup.slice = "batch";
   plan.context.cgroup.io_reads_per_second = 1000;
+  plan.firmware = PlannedFirmware::kUefi;
+  plan.fds.push_back({7, FdKind::kFirmwareCode, 0});
+  plan.fds.push_back({8, FdKind::kFirmwareVariables, 0});
   const std::vector<std::string> failpoints = Failpoints(harness);
   ASSERT_GE(failpoints.size(), 18u);
   for (const std::string& failpoint : failpoints) {
@@ -215,10 +220,11 @@ TEST(LifecycleTest, LauncherKilledAnywhereLeavesAGuestOrNothing) {
                                "INNKEEPER_FAILPOINT_LOG=" + log},
                               flags),
                 IsOk());
-    // The three calls pass every failpoint; the last ones fail once it died.
+    // The four calls pass every failpoint; the last ones fail once it died.
     harness.Launch(plan).status().IgnoreError();
     harness.Kill("doomed").IgnoreError();
     harness.Release("doomed").IgnoreError();
+    harness.Forget(plan.uid).IgnoreError();
     ASSERT_TRUE(harness.WaitForEnd()) << "never reached";
     EXPECT_EQ(ReadFile(log, 4096).value_or(""), failpoint + "\n");
     fs::remove(log);
@@ -227,6 +233,15 @@ TEST(LifecycleTest, LauncherKilledAnywhereLeavesAGuestOrNothing) {
 
     const auto listed = harness.List();
     ASSERT_THAT(listed, IsOk());
+    const bool half_done = absl::StartsWith(failpoint, "launcher.launch.") &&
+                           failpoint != "launcher.launch.record_launched";
+    if (!half_done) {
+      // What a guest keeps outlives its release.
+      ASSERT_THAT(harness.Release("doomed"), IsOk());
+      EXPECT_EQ(fs::exists(harness.state_dir() + "/guests/" + plan.uid),
+                failpoint != "launcher.forget.done");
+      ASSERT_THAT(harness.Forget(plan.uid), IsOk());
+    }
     if (listed->empty()) {
       // Orphans that saw the launcher go end by themselves, in no time.
       EXPECT_TRUE(Eventually([&] { return harness.Leftovers().empty(); }))

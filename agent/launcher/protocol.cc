@@ -147,6 +147,7 @@ std::string EncodePlan(const LaunchPlan& plan) {
   out.I64(plan.limits.pids);
   out.Bool(plan.kvm);
   WriteContext(plan.context, out);
+  out.U8(static_cast<uint8_t>(plan.firmware));
   return out.data();
 }
 
@@ -187,6 +188,7 @@ absl::StatusOr<LaunchPlan> DecodePlan(absl::string_view payload) {
   plan.limits.pids = in.I64();
   plan.kvm = in.Bool();
   plan.context = ReadContext(in);
+  plan.firmware = static_cast<PlannedFirmware>(in.U8());
   if (!in.Done()) return Malformed("launch plan");
   return plan;
 }
@@ -282,6 +284,8 @@ std::string EncodeHelloReply(const HelloReply& reply) {
     out.Bool(network.isolated);
     out.Bool(network.declared);
   }
+  out.U32(static_cast<uint32_t>(reply.features.size()));
+  for (const std::string& feature : reply.features) out.String(feature);
   return out.data();
 }
 
@@ -296,6 +300,10 @@ absl::StatusOr<HelloReply> DecodeHelloReply(absl::string_view body) {
     network.name = in.String(kMaxShortBytes);
     network.isolated = in.Bool();
     network.declared = in.Bool();
+  }
+  reply.features.resize(in.Count(kMaxListed));
+  for (std::string& feature : reply.features) {
+    feature = in.String(kMaxShortBytes);
   }
   if (!in.Done()) return Malformed("hello reply");
   return reply;

@@ -45,6 +45,7 @@ enum class RequestType : uint32_t {
   kListVolumes = 8,
   kInspectGuest = 20,
   kOffer = 30,
+  kForget = 31,
 };
 
 struct Message {
@@ -70,6 +71,8 @@ struct HelloReply {
   std::string run_dir;
   std::vector<PoolInfo> pools;
   std::vector<KnownNetwork> networks = {};  // By name.
+  // What guests may have here besides, as in Host.features.
+  std::vector<std::string> features = {};
 };
 
 struct LaunchReply {  // One descriptor: QEMU's pidfd.
@@ -115,8 +118,8 @@ absl::StatusOr<LaunchPlan> DecodePlan(absl::string_view payload);
 std::string EncodeImageRequest(const ImageRequest& request);
 absl::StatusOr<ImageRequest> DecodeImageRequest(absl::string_view payload);
 
-// Kill, Release and InspectGuest: a guest; List: the id after which to begin,
-// or ""; ListVolumes: the same for the key of a volume.
+// Kill, Release and InspectGuest: a guest; Forget: its uid; List: the id after
+// which to begin, or ""; ListVolumes: the same for the key of a volume.
 std::string EncodeGuestRequest(absl::string_view guest);
 absl::StatusOr<std::string> DecodeGuestRequest(absl::string_view payload);
 

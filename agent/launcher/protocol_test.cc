@@ -33,6 +33,7 @@ LaunchPlan Plan() {
   plan.ram_bytes = int64_t{1} << 40;
   plan.limits = {1, 2, 3};
   plan.kvm = true;
+  plan.firmware = PlannedFirmware::kUefiSecureBoot;
   return plan;
 }
 
@@ -54,6 +55,7 @@ TEST(ProtocolTest, PlanComesBackWhole) {
   EXPECT_EQ(plan->taps[0].mac, (MacAddress{2, 0, 0, 0, 0, 1}));
   EXPECT_EQ(plan->taps[0].queue_count, 2);
   EXPECT_THAT(plan->taps[0].addresses, ElementsAre("\n\1\2\3"));
+  EXPECT_EQ(plan->firmware, PlannedFirmware::kUefiSecureBoot);
 }
 
 TEST(ProtocolTest, EveryCutAndEveryTailIsRefused) {
@@ -111,6 +113,21 @@ TEST(ProtocolTest, BodyFollowsAnOkStatus) {
   EXPECT_EQ(launch->start_time_ticks, uint64_t{5} << 40);
 }
 
+TEST(ProtocolTest, HelloComesBackWhole) {
+  const auto hello = DecodeHelloReply(EncodeHelloReply(
+      {"h1", "/run/x", {{"main"}, {"iso", true}}, {{"lan", true}}, {"uefi"}}));
+
+  ASSERT_THAT(hello, IsOk());
+  EXPECT_EQ(hello->instance, "h1");
+  EXPECT_EQ(hello->run_dir, "/run/x");
+  ASSERT_THAT(hello->pools, SizeIs(2));
+  EXPECT_EQ(hello->pools[0].name, "main");
+  EXPECT_TRUE(hello->pools[1].block);
+  ASSERT_THAT(hello->networks, SizeIs(1));
+  EXPECT_TRUE(hello->networks[0].isolated);
+  EXPECT_THAT(hello->features, ElementsAre("uefi"));
+}
+
 TEST(ProtocolTest, ListThatDoesNotFitSaysThatThereIsMore) {
   KnownGuest guest;
   guest.guest = "g";
@@ -132,6 +149,7 @@ TEST(ProtocolTest, JournalEntryComesBackAndItsCutsDoNot) {
   entry.launched = true;
   entry.guest = "web";
   entry.unix_uid = 1880000006;
+  entry.made_state = true;
   entry.pid = 1 << 20;
   const std::string bytes = EncodeJournalEntry(entry);
 

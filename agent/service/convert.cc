@@ -94,6 +94,11 @@ v1::GuestSpec ToSpec(const GuestSpec& spec) {
   if (!spec.context_parts.empty()) {
     *message.mutable_context_parts() = ToContextSpec(spec.context_parts);
   }
+  if (spec.firmware == Firmware::kUefi) {
+    message.set_firmware(v1::GuestSpec::UEFI);
+  } else if (spec.firmware == Firmware::kUefiSecureBoot) {
+    message.set_firmware(v1::GuestSpec::UEFI_SECURE_BOOT);
+  }
   return message;
 }
 
@@ -168,6 +173,24 @@ DiskSpec ParseDisk(const v1::GuestSpec::Disk& disk, const std::string& field,
   return spec;
 }
 
+Firmware ParseFirmware(v1::GuestSpec::Firmware firmware,
+                       const std::string& prefix,
+                       std::vector<FieldViolation>* faults) {
+  switch (firmware) {
+    case v1::GuestSpec::FIRMWARE_UNSPECIFIED:
+    case v1::GuestSpec::BIOS:
+      return Firmware::kBios;
+    case v1::GuestSpec::UEFI:
+      return Firmware::kUefi;
+    case v1::GuestSpec::UEFI_SECURE_BOOT:
+      return Firmware::kUefiSecureBoot;
+    default:
+      faults->push_back({absl::StrCat(prefix, ".firmware"),
+                         "must be BIOS, UEFI or UEFI_SECURE_BOOT"});
+      return Firmware::kBios;
+  }
+}
+
 // What the API can say and no agent can do yet is refused, never left out.
 void RefuseWhatIsNotHere(const v1::GuestSpec& message,
                          const std::string& prefix,
@@ -177,10 +200,6 @@ void RefuseWhatIsNotHere(const v1::GuestSpec& message,
                        absl::StrCat("must be ", what,
                                     ": this agent can do nothing else yet")});
   };
-  if (message.firmware() != v1::GuestSpec::FIRMWARE_UNSPECIFIED &&
-      message.firmware() != v1::GuestSpec::BIOS) {
-    refuse("firmware", "BIOS");
-  }
   if (message.tpm() != v1::GuestSpec::TPM_UNSPECIFIED &&
       message.tpm() != v1::GuestSpec::NONE) {
     refuse("tpm", "NONE");
@@ -297,6 +316,7 @@ GuestSpec ParseSpec(const v1::Guest& guest, const std::string& prefix,
   spec.kernel_command_line = message.kernel_command_line();
   spec.start_paused = message.start_paused();
   ParseSpecContext(message, prefix, &spec, faults);
+  spec.firmware = ParseFirmware(message.firmware(), prefix, faults);
   for (const auto& [key, value] : guest.labels()) spec.labels[key] = value;
   return spec;
 }

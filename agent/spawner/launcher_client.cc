@@ -320,6 +320,17 @@ void LauncherClient::Release(absl::string_view guest, StatusCompletion done) {
   });
 }
 
+void LauncherClient::Forget(absl::string_view uid, StatusCompletion done) {
+  loop_->Post([connection = connection_, payload = EncodeGuestRequest(uid),
+               done = std::move(done)]() mutable {
+    connection->Request(RequestType::kForget, payload,
+                        [done = std::move(done)](
+                            absl::StatusOr<Connection::Reply> reply) mutable {
+                          done(reply.status());
+                        });
+  });
+}
+
 void LauncherClient::List(Completion<std::vector<KnownGuest>> done) {
   loop_->Post([connection = connection_, done = std::move(done)]() mutable {
     ListAfter(connection, "", {}, std::move(done));

@@ -43,6 +43,7 @@ class LauncherClient : public Spawner {
                  Completion<UniqueFd> done) override;
   void Kill(absl::string_view guest, StatusCompletion done) override;
   void Release(absl::string_view guest, StatusCompletion done) override;
+  void Forget(absl::string_view uid, StatusCompletion done) override;
   void List(Completion<std::vector<KnownGuest>> done) override;
   void Offer(Completion<ContextOffer> done) override;
   void InspectGuest(absl::string_view guest,

@@ -33,7 +33,8 @@ namespace {
 namespace storage = ::innkeeper::agent::storage::v1;
 
 // Raised when an older version must not read what this one writes. 2: what lies
-// beneath a disk, what the guest sees of it, and what confines it.
+// beneath a disk, what the guest sees of it, its firmware, and what confines
+// it.
 constexpr int32_t kFormat = 2;
 // Magic, then the first bytes of the SHA-256 of what follows.
 constexpr absl::string_view kMagic = "INK1";
@@ -143,6 +144,10 @@ void PutSpec(const GuestSpec& spec, storage::StoredSpec* out) {
   if (!spec.effective_context.empty()) {
     PutContextSpec(spec.effective_context, out->mutable_effective_context());
   }
+  // Left out where it says nothing, so that older digests stay the same.
+  if (spec.firmware != Firmware::kBios) {
+    out->set_firmware(ToNumber(spec.firmware));
+  }
 }
 
 absl::StatusOr<GuestSpec> GetSpec(const storage::StoredSpec& in) {
@@ -196,6 +201,10 @@ absl::StatusOr<GuestSpec> GetSpec(const storage::StoredSpec& in) {
   }
   spec.context_parts = *std::move(parts);
   spec.effective_context = *std::move(effective);
+  if (in.firmware() != 0 &&
+      !ToEnum(in.firmware(), Firmware::kUefiSecureBoot, &spec.firmware)) {
+    return Damaged("its firmware is not known");
+  }
   const absl::Status valid = ValidateGuestSpec(spec, "spec");
   if (!valid.ok()) return Damaged(valid.message());
   return spec;

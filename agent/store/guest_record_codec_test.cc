@@ -95,6 +95,7 @@ GuestRecord FullRecord() {
   record.spec.context = "build";
   record.spec.context_parts.nice = 3;
   record.spec.effective_context = WholeContext();
+  record.spec.firmware = Firmware::kUefi;
   record.spec_digest = SpecDigest(record.spec);
   record.state = GuestState::kFailed;
   record.state_reason = "QEMU died";

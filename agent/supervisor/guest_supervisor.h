@@ -188,12 +188,15 @@ class GuestSupervisor : public GuestEventSink {
                    PluginStage after);
   void EndLaunch(const TaskPtr& task, absl::StatusOr<DriverGuest> launched);
   void FailLaunch(const TaskPtr& task, const absl::Status& status);
+  void EndFailedLaunch(const TaskPtr& task, const absl::Status& status);
+  static bool LeavesNothing(const Task& task);
   void StopNow(const std::string& id, StopOptions options,
                const GuestCaller& caller, Completion<OperationRecord> done);
   void BeginStop(const TaskPtr& task, const StopOptions& options);
   void KillFor(const TaskPtr& task);
   void BeginReboot(const TaskPtr& task);
   void BeginDelete(const TaskPtr& task);
+  void EndDelete(const TaskPtr& task, const absl::Status& status);
   TaskPtr FindTask(absl::string_view operation) const;
   absl::Status CancelTask(const TaskPtr& task, const std::string& caller);
   void CancelStop(const TaskPtr& task);

@@ -35,6 +35,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::SizeIs;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
 
@@ -261,8 +262,30 @@ TEST_F(GuestSupervisorTest, FailedLaunchLeavesNothingButItsError) {
   EXPECT_THAT(agent_->ErrorOf(agent_->Launch("web")), HasSubstr("no luck"));
 
   EXPECT_THAT(agent_->feed().guests(), IsEmpty());
+  EXPECT_THAT(driver_.forgotten(), SizeIs(1));
   OnLoop([&] { driver_.FailNext("launch", absl::OkStatus()); });
   EXPECT_EQ(agent_->ErrorOf(agent_->Launch("web")), "");
+}
+
+TEST_F(GuestSupervisorTest, FailedStartLeavesWhatTheGuestKeeps) {
+  ASSERT_EQ(agent_->ErrorOf(agent_->Launch("web")), "");
+  ASSERT_EQ(agent_->ErrorOf(agent_->Stop("web", true)), "");
+  OnLoop([&] { driver_.FailNext("launch", absl::InternalError("no luck")); });
+
+  EXPECT_THAT(agent_->ErrorOf(agent_->Start("web")), HasSubstr("no luck"));
+
+  EXPECT_THAT(driver_.forgotten(), IsEmpty());
+  EXPECT_EQ(agent_->feed().guests()["web"].state, GuestState::kFailed);
+}
+
+TEST_F(GuestSupervisorTest, FailedLaunchTellsItsErrorWhateverItCannotForget) {
+  OnLoop([&] {
+    driver_.FailNext("launch", absl::InternalError("no luck"));
+    driver_.FailNext("forget", absl::InternalError("busy disk"));
+  });
+
+  EXPECT_THAT(agent_->ErrorOf(agent_->Launch("web")), HasSubstr("no luck"));
+  EXPECT_THAT(agent_->feed().guests(), IsEmpty());
 }
 
 TEST_F(GuestSupervisorTest, IdInUseIsRefusedByName) {
@@ -417,9 +440,25 @@ TEST_F(GuestSupervisorTest, StoppedGuestStartsAgainAndIsDeleted) {
   EXPECT_EQ(agent_->feed().guests()["web"].state, GuestState::kRunning);
 
   ASSERT_EQ(agent_->ErrorOf(agent_->Stop("web", true)), "");
+  const std::string uid = agent_->feed().guests()["web"].uid;
+  EXPECT_THAT(driver_.forgotten(), IsEmpty());
   EXPECT_EQ(agent_->ErrorOf(agent_->Delete("web")), "");
+  EXPECT_THAT(driver_.forgotten(), ElementsAre(uid));
   EXPECT_THAT(agent_->feed().guests(), IsEmpty());
   EXPECT_THAT(agent_->Start("web"), HasReason(reason::kGuestNotFound));
+}
+
+TEST_F(GuestSupervisorTest, GuestWhoseStateCannotBeRemovedIsNotDeleted) {
+  ASSERT_EQ(agent_->ErrorOf(agent_->Launch("web")), "");
+  ASSERT_EQ(agent_->ErrorOf(agent_->Stop("web", true)), "");
+  OnLoop([&] { driver_.FailNext("forget", absl::InternalError("busy disk")); });
+
+  EXPECT_THAT(agent_->ErrorOf(agent_->Delete("web")), HasSubstr("busy disk"));
+  EXPECT_EQ(agent_->feed().guests()["web"].state, GuestState::kStopped);
+
+  OnLoop([&] { driver_.FailNext("forget", absl::OkStatus()); });
+  EXPECT_EQ(agent_->ErrorOf(agent_->Delete("web")), "");
+  EXPECT_THAT(agent_->feed().guests(), IsEmpty());
 }
 
 TEST_F(GuestSupervisorTest, PausedByAnybodyIsPaused) {

@@ -180,6 +180,10 @@ void SetSpec(const LaunchFlags& flags, Faults& faults, v1::GuestSpec* spec) {
     spec->set_initrd(faults.Take("--initrd", VolumeName(flags.initrd)));
   }
   spec->set_kernel_command_line(flags.append);
+  if (flags.firmware == "uefi") spec->set_firmware(v1::GuestSpec::UEFI);
+  if (flags.firmware == "uefi-secure-boot") {
+    spec->set_firmware(v1::GuestSpec::UEFI_SECURE_BOOT);
+  }
   spec->set_start_paused(flags.paused);
 }
 
@@ -223,6 +227,10 @@ void AddLaunchFlags(CommandSet& commands, CLI::App* app, LaunchFlags* flags) {
       ->type_name("POOL/VOLUME");
   app->add_option("--append", flags->append, "Its command line")
       ->type_name("TEXT");
+  app->add_option("--firmware", flags->firmware,
+                  "bios (default), uefi or uefi-secure-boot")
+      ->check(CLI::IsMember({"bios", "uefi", "uefi-secure-boot"}))
+      ->type_name("KIND");
   AddRepeated(app, "--label", &flags->labels, "A label, repeatable")
       ->type_name("KEY=VALUE");
   AddRepeated(app, "--host-label", &flags->host_labels,

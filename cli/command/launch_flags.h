@@ -27,6 +27,7 @@ struct LaunchFlags {
   std::string kernel;
   std::string initrd;
   std::string append;
+  std::string firmware = "bios";
   std::vector<std::string> labels;
   std::vector<std::string> host_labels;
   bool paused = false;

@@ -58,6 +58,7 @@ INSTANTIATE_TEST_SUITE_P(
              "--append",     "console=ttyS0 -- \"quoted\"",
              "--label",      "tier=web",
              "--host-label", "zone=b",
+             "--firmware",   "uefi",
              "--paused",     "--dry-run",
              "--request-id", kId},
             "LaunchGuestRequest { guest_id: \"web\" guest { owner: "
@@ -69,7 +70,8 @@ INSTANTIATE_TEST_SUITE_P(
             "disks { volume: \"pools/main/volumes/tmp\" format: QCOW2 mode: "
             "EPHEMERAL } kernel: \"pools/main/volumes/vmlinuz\" initrd: "
             "\"pools/main/volumes/initrd\" kernel_command_line: "
-            "\"console=ttyS0 -- \\\"quoted\\\"\" start_paused: true } } host: "
+            "\"console=ttyS0 -- \\\"quoted\\\"\" start_paused: true firmware: "
+            "UEFI } } host: "
             "\"hosts/h1\" host_labels { key: \"zone\" value: \"b\" } "
             "request_id: \"3f2504e0-4f89-41d3-9a0c-0305e82c3301\" "
             "validate_only: true }"},

@@ -169,6 +169,10 @@ std::string GuestDetails(const v1::Guest& guest, absl::Time now,
   for (const v1::Guest::Interface& interface : guest.interfaces()) {
     fields.Add("Network", InterfaceText(interface));
   }
+  if (guest.spec().firmware() != v1::GuestSpec::FIRMWARE_UNSPECIFIED) {
+    fields.Add("Firmware",
+               v1::GuestSpec::Firmware_Name(guest.spec().firmware()));
+  }
   fields.Add("Kernel", guest.spec().kernel());
   fields.Add("Initrd", guest.spec().initrd());
   fields.Add("Command line", guest.spec().kernel_command_line());

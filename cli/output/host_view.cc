@@ -87,6 +87,7 @@ std::string HostDetails(const v1::Host& host, absl::Time now, bool coloured) {
                           host.acceleration().reason()));
   fields.Add("QEMU", host.qemu_version());
   fields.Add("Machine types", absl::StrJoin(host.machine_types(), ", "));
+  fields.Add("Features", absl::StrJoin(host.features(), ", "));
   fields.Add("Labels", LabelsText(host.labels()));
   fields.Add("Features", absl::StrJoin(host.features(), ", "));
   for (const v1::Host::Network& network : host.networks()) {

@@ -48,6 +48,7 @@ HostView ToHostView(const v1::Host& host) {
   for (const v1::Host::Network& network : host.networks()) {
     view.networks.emplace(absl::StripPrefix(network.name(), "networks/"));
   }
+  view.features.insert(host.features().begin(), host.features().end());
   return view;
 }
 

@@ -137,6 +137,11 @@ void CheckFeatures(const PlacementRequest& request, const HostView& host,
                       absl::StrCat("machine type: asked ", request.machine_type,
                                    ", has ", MachineTypesOf(host))});
   }
+  for (const std::string& feature : request.features) {
+    if (host.features.count(feature) > 0) continue;
+    losses.push_back(
+        {Loss::Kind::kFirmware, absl::StrCat("firmware: lacks ", feature)});
+  }
   for (const std::string& volume : request.volumes) {
     if (host.volumes.count(volume) > 0) continue;
     losses.push_back(
@@ -217,6 +222,8 @@ absl::string_view ViolationType(Loss::Kind kind) {
       return reason::kNetworkNotFound;
     case Loss::Kind::kContext:
       return reason::kContextNotFound;
+    case Loss::Kind::kFirmware:
+      return reason::kFirmwareUnavailable;
     case Loss::Kind::kMemory:
     case Loss::Kind::kVcpus:
       return reason::kCapacityExhausted;

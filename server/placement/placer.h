@@ -37,6 +37,7 @@ struct HostView {
   std::vector<std::string> machine_types;
   std::set<std::string> volumes;   // "POOL/VOLUME"
   std::set<std::string> networks;  // "lan"
+  std::set<std::string> features;  // As in v1.Host: "uefi".
 };
 
 // Whether two hosts share a machine.
@@ -49,6 +50,7 @@ struct PlacementRequest {
   std::string machine_type;
   std::set<std::string> volumes;              // "POOL/VOLUME", all on the host.
   std::set<std::string> networks;             // "lan", all on the host.
+  std::set<std::string> features;             // All of the host.
   std::optional<std::string> host;            // Only this one.
   std::map<std::string, std::string> labels;  // All on the host, with values.
   std::string context;                        // "build"; empty: none.
@@ -68,6 +70,7 @@ struct Loss {
     kVolume,
     kNetwork,
     kContext,
+    kFirmware,
     kMemory,
     kVcpus,
   };

@@ -86,6 +86,8 @@ TEST(PlacerTest, EveryReasonOfALossIsToldWithItsNumbers) {
   request.volumes = {"images/debian", "images/web"};
   request.networks = {"lan", "wan"};
   host.networks = {"lan"};
+  request.features = {"uefi", "tpm2"};
+  host.features = {"tpm2"};
   request.host = "b";
   request.labels = {{"disk", "fast"}, {"rack", "1"}};
   request.context = "build";
@@ -97,14 +99,15 @@ TEST(PlacerTest, EveryReasonOfALossIsToldWithItsNumbers) {
   EXPECT_EQ(placement.host, std::nullopt);
   EXPECT_THAT(
       TextsOf(placement.verdicts[0]),
-      ElementsAre(
-          "down: no contact for 30s", "cordoned: takes no new guests",
-          "host: asked for b", "label: asked disk=fast, has disk=slow",
-          "label: asked rack=1, has none", "acceleration: asked KVM, has none",
-          "machine type: asked pc-q35-9.0, has pc-q35-7.2",
-          "volume: lacks images/web", "network: lacks wan",
-          "context: lacks build", "memory: asked 4 GiB, free 1 GiB of 8 GiB",
-          "vcpus: asked 4, free 1 of 8"));
+      ElementsAre("down: no contact for 30s", "cordoned: takes no new guests",
+                  "host: asked for b", "label: asked disk=fast, has disk=slow",
+                  "label: asked rack=1, has none",
+                  "acceleration: asked KVM, has none",
+                  "machine type: asked pc-q35-9.0, has pc-q35-7.2",
+                  "firmware: lacks uefi", "volume: lacks images/web",
+                  "network: lacks wan", "context: lacks build",
+                  "memory: asked 4 GiB, free 1 GiB of 8 GiB",
+                  "vcpus: asked 4, free 1 of 8"));
 }
 
 TEST(PlacerTest, GuestThatFillsAHostExactlyFits) {

@@ -83,6 +83,11 @@ PlacementRequest ToPlacementRequest(const v1::LaunchGuestRequest& request) {
     placement.networks.insert(
         std::string(absl::StripPrefix(network.network(), "networks/")));
   }
+  if (spec.firmware() == v1::GuestSpec::UEFI) {
+    placement.features.insert("uefi");
+  } else if (spec.firmware() == v1::GuestSpec::UEFI_SECURE_BOOT) {
+    placement.features.insert("uefi-secure-boot");
+  }
   if (!request.host().empty()) placement.host = HostId(request.host());
   placement.labels.insert(request.host_labels().begin(),
                           request.host_labels().end());

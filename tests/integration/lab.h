@@ -120,6 +120,11 @@ class Lab {
     return dir_ + "/run/guests/" + guest;
   }
 
+  // What the launcher keeps for the guest with this uid while it is stopped.
+  std::string StateDir(const std::string& uid) const {
+    return dir_ + "/state/guests/" + uid;
+  }
+
   // What exists of guests, seen from outside: processes, control groups,
   // directories, journal entries, overlays, mounts.
   std::vector<std::string> Leftovers() const;

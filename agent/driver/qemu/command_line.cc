@@ -95,6 +95,7 @@ class Builder {
     AddVirtio("virtio-rng", {{"id", "rng0"}, {"rng", "rng"}});
     for (size_t i = 0; i < spec_.disks.size(); ++i) AddDisk(i);
     for (size_t i = 0; i < spec_.networks.size(); ++i) AddNetwork(i);
+    AddFirmware();
     return std::move(line_);
   }
 
@@ -139,12 +140,45 @@ class Builder {
     Add("-machine",
         absl::StrCat(target_.machine_type,
                      ",memory-backend=ram,usb=off,dump-guest-core=off",
-                     q35_ ? "" : ",acpi=on,pcie=off,rtc=on,isa-serial=off"));
+                     q35_ ? "" : ",acpi=on,pcie=off,rtc=on,isa-serial=off",
+                     FirmwareOptions()));
     const bool kvm = target_.accel == Accel::kKvm;
     Add("-accel", kvm ? "kvm" : "tcg");
     Add("-cpu", kvm ? "host" : "max");
     Add("-smp", absl::StrCat("cpus=", spec_.vcpu_count));
     Add("-m", absl::StrCat("size=", spec_.memory_bytes >> 20, "M"));
+  }
+
+  bool uefi() const { return spec_.firmware != Firmware::kBios; }
+  bool secure_boot() const {
+    return spec_.firmware == Firmware::kUefiSecureBoot;
+  }
+
+  // What -machine and the flash chips need to be told of UEFI. Under secure
+  // boot only code in system management mode may write variables: otherwise the
+  // guest's kernel could give itself any key.
+  std::string FirmwareOptions() const {
+    if (!uefi()) return "";
+    return absl::StrCat(",pflash0=firmware-code,pflash1=firmware-variables",
+                        secure_boot() ? ",smm=on" : "");
+  }
+
+  // After the disks, whose sets of descriptors are numbered from 1.
+  void AddFirmware() {
+    if (!uefi()) return;
+    line_.firmware = secure_boot() ? PlannedFirmware::kUefiSecureBoot
+                                   : PlannedFirmware::kUefi;
+    AddFile("firmware-code-file", AddFd(FdKind::kFirmwareCode), true);
+    AddFormat("firmware-code", DiskFormat::kRaw, "firmware-code-file", true,
+              nullptr);
+    AddFile("firmware-variables-file", AddFd(FdKind::kFirmwareVariables),
+            false);
+    AddFormat("firmware-variables", DiskFormat::kRaw, "firmware-variables-file",
+              false, nullptr);
+    if (!secure_boot()) return;
+    Add("-global", "driver=cfi.pflash01,property=secure,value=on");
+    // A kernel that wakes up from S3 would find the flash chips open.
+    Add("-global", "ICH9-LPC.disable_s3=1");
   }
 
   void AddSockets() {

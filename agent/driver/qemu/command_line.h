@@ -45,6 +45,7 @@ struct CommandLine {
   std::vector<PlannedOverlay> overlays;
   std::vector<PlannedTap> taps;
   std::vector<PlannedFd> fds;
+  PlannedFirmware firmware = PlannedFirmware::kNone;
 };
 
 // QEMU for `record` (its id, uid and spec), stopped before the guest's first

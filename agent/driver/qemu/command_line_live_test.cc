@@ -167,6 +167,18 @@ class Qemu {
       case FdKind::kTapQueue:
         ADD_FAILURE() << "these guests have no network";
         break;
+      case FdKind::kFirmwareCode:
+        return UniqueFd(open("/usr/share/OVMF/OVMF_CODE_4M.secboot.fd",
+                             O_RDONLY | O_CLOEXEC));
+      case FdKind::kFirmwareVariables: {
+        const std::string copy = absl::StrCat(directory, "/variables");
+        EXPECT_THAT(
+            WriteFileAtomically(
+                copy, *ReadFile("/usr/share/OVMF/OVMF_VARS_4M.fd", 1 << 24),
+                0600),
+            IsOk());
+        return UniqueFd(open(copy.c_str(), O_RDWR | O_CLOEXEC));
+      }
     }
     return UniqueFd();
   }
@@ -227,7 +239,11 @@ class CommandLineLiveTest : public testing::TestWithParam<Machine> {
     EXPECT_THAT(WriteFileAtomically(absl::StrCat(directory_, "/data"),
                                     std::string(1 << 20, '\0'), 0600),
                 IsOk());
-    const GuestRecord record = Record(GetParam());
+    GuestRecord record = Record(GetParam());
+    if (GetParam() == Machine::kQ35) {
+      record.spec.memory_bytes = kMinUefiMemoryBytes;
+      record.spec.firmware = Firmware::kUefiSecureBoot;
+    }
     const auto line = BuildCommandLine(
         record,
         {kQemu, GetParam() == Machine::kQ35 ? "pc-q35-7.2" : "microvm",

@@ -119,6 +119,35 @@ TEST(CommandLineTest, AMicrovmGuestWithEveryKindOfDisk) {
   ExpectGolden(*line, "microvm.txt");
 }
 
+TEST(CommandLineTest, AGuestWithUefi) {
+  GuestRecord record = Record();
+  record.spec.disks.clear();
+  record.spec.firmware = Firmware::kUefi;
+
+  const auto line = BuildCommandLine(record, Q35(), {});
+
+  ASSERT_THAT(line, IsOk());
+  EXPECT_EQ(line->firmware, PlannedFirmware::kUefi);
+  ExpectGolden(*line, "uefi.txt");
+}
+
+TEST(CommandLineTest, AGuestWithSecureBootLetsOnlySmmWriteItsVariables) {
+  GuestRecord record = Record();
+  record.spec.kernel.reset();
+  record.spec.initrd.reset();
+  record.spec.kernel_command_line.clear();
+  record.spec.disks.resize(1);
+  record.spec.firmware = Firmware::kUefiSecureBoot;
+
+  const auto line = BuildCommandLine(record, Q35(), {{1 << 30, 2 << 20}});
+
+  ASSERT_THAT(line, IsOk());
+  EXPECT_EQ(line->firmware, PlannedFirmware::kUefiSecureBoot);
+  EXPECT_THAT(line->argv, testing::Contains(
+                              "driver=cfi.pflash01,property=secure,value=on"));
+  ExpectGolden(*line, "secure_boot.txt");
+}
+
 TEST(CommandLineTest, ASmallGuestUnderKvm) {
   GuestRecord record = Record();
   record.spec = GuestSpec();

@@ -72,6 +72,10 @@ std::string DescribeFd(const LaunchPlan& plan, const PlannedFd& fd) {
       }
       return "";
     }
+    case FdKind::kFirmwareCode:
+      return "firmware (read-only)";
+    case FdKind::kFirmwareVariables:
+      return "UEFI variables";
   }
   return "";
 }
@@ -165,6 +169,7 @@ void LaunchPlanner::Decide(Work* work) const {
   } else {
     work->faults.push_back(machine_type.status());
   }
+  CheckFeatures(work);
   PlannedLaunch& result = work->result;
   switch (spec.accel) {
     case Accel::kTcg:
@@ -217,6 +222,24 @@ void LaunchPlanner::CheckNetworks(Work* work) const {
             .With("network", asked.network)
             .Build());
   }
+}
+
+bool LaunchPlanner::Offers(absl::string_view feature) const {
+  return std::find(parts_.features.begin(), parts_.features.end(), feature) !=
+         parts_.features.end();
+}
+
+void LaunchPlanner::CheckFeatures(Work* work) const {
+  const Firmware firmware = work->guest.spec.firmware;
+  if (firmware == Firmware::kBios || Offers(ToString(firmware))) return;
+  work->faults.push_back(
+      Error(absl::StatusCode::kFailedPrecondition, reason::kFirmwareUnavailable,
+            absl::StrCat("this host does not have the firmware ",
+                         ToString(firmware),
+                         "; install the package ovmf and start the launcher "
+                         "anew, or take another firmware"))
+          .With("firmware", ToString(firmware))
+          .Build());
 }
 
 void LaunchPlanner::OpenNext(const std::shared_ptr<Work>& work) {
@@ -298,6 +321,7 @@ void LaunchPlanner::Finish(const std::shared_ptr<Work>& work) {
   plan.overlays = std::move(line->overlays);
   plan.taps = std::move(line->taps);
   plan.fds = std::move(line->fds);
+  plan.firmware = line->firmware;
   plan.ram_bytes = spec.memory_bytes;
   plan.context = std::move(context);
   plan.limits = LimitsOf(spec);

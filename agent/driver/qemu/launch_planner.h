@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "agent/context/context_rights.h"
 #include "agent/guest/guest_record.h"
 #include "agent/launch/launch_plan.h"
@@ -47,6 +48,8 @@ class LaunchPlanner {
     bool kvm = false;        // KVM was proven to run guests here.
     std::string kvm_reason;  // What the proof saw.
     std::vector<HostNetwork> networks = {};
+    // What the launcher offers besides: "uefi", "uefi-secure-boot".
+    std::vector<std::string> features = {};
   };
 
   // Beyond a guest's memory: QEMU's own, and its page tables.
@@ -57,7 +60,7 @@ class LaunchPlanner {
   explicit LaunchPlanner(Parts parts) : parts_(std::move(parts)) {}
 
   // FAILED_PRECONDITION with every violation: ACCELERATION_UNAVAILABLE,
-  // NETWORK_NOT_FOUND, NETWORK_UNAVAILABLE,
+  // NETWORK_NOT_FOUND, NETWORK_UNAVAILABLE, FIRMWARE_UNAVAILABLE,
   // MACHINE_TYPE_UNSUPPORTED, VOLUME_NOT_FOUND, POOL_NOT_FOUND,
   // IMAGE_UNSUPPORTED. UNAVAILABLE or DEADLINE_EXCEEDED if the launcher does
   // not answer, RESOURCE_EXHAUSTED if nobody is free to read an image. `done`
@@ -71,6 +74,8 @@ class LaunchPlanner {
   void Finish(const std::shared_ptr<Work>& work);
   void Decide(Work* work) const;
   void CheckNetworks(Work* work) const;
+  bool Offers(absl::string_view feature) const;
+  void CheckFeatures(Work* work) const;
 
   const Parts parts_;
 };

@@ -134,6 +134,26 @@ TEST_F(LaunchPlannerTest, PlanCarriesTheContextAndItsLimits) {
                                 "spawn=allow,resourcecontrol=deny"));
 }
 
+TEST_F(LaunchPlannerTest, FirmwareThatTheHostLacksIsRefusedByName) {
+  record_.spec.memory_bytes = 256 * kMiB;
+  record_.spec.firmware = Firmware::kUefiSecureBoot;
+  parts_.features = {"uefi"};
+
+  EXPECT_THAT(Plan(), HasReason(reason::kFirmwareUnavailable));
+
+  parts_.features = {"uefi", "uefi-secure-boot"};
+  const auto planned = Plan();
+  ASSERT_THAT(planned, IsOk());
+  EXPECT_THAT(ValidatePlan(planned->plan), IsOk());
+  EXPECT_EQ(planned->plan.firmware, PlannedFirmware::kUefiSecureBoot);
+  std::vector<std::string> descriptions;
+  for (const PlannedFd& fd : planned->plan.fds) {
+    descriptions.push_back(DescribeFd(planned->plan, fd));
+  }
+  EXPECT_THAT(descriptions, testing::IsSupersetOf(
+                                {"firmware (read-only)", "UEFI variables"}));
+}
+
 TEST_F(LaunchPlannerTest, AccelerationThatIsLeftToTheHostIsTheBestThatWorks) {
   auto planned = Plan();
   ASSERT_THAT(planned, IsOk());

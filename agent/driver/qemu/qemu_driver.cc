@@ -482,6 +482,10 @@ void QemuDriver::Remove(absl::string_view guest, StatusCompletion done) {
   parts_.spawner->Release(guest, std::move(done));
 }
 
+void QemuDriver::Forget(absl::string_view uid, StatusCompletion done) {
+  parts_.spawner->Forget(uid, std::move(done));
+}
+
 absl::StatusOr<std::string> QemuDriver::ConsolePath(
     absl::string_view guest) const {
   const auto found = guests_.find(guest);

@@ -52,6 +52,7 @@ class QemuDriver final : public GuestDriver {
   void Reset(absl::string_view guest, StatusCompletion done) override;
   void Kill(absl::string_view guest, StatusCompletion done) override;
   void Remove(absl::string_view guest, StatusCompletion done) override;
+  void Forget(absl::string_view uid, StatusCompletion done) override;
   absl::StatusOr<std::string> ConsolePath(
       absl::string_view guest) const override;
 

@@ -266,6 +266,18 @@ TEST_P(DriverConformanceTest, RemovedGuestLeavesNothingAndIsNotToldOf) {
   EXPECT_THAT(Launch(Record("a")), IsOk());
 }
 
+TEST_P(DriverConformanceTest, OnlyARemovedGuestIsForgottenAndAnyUidMayBe) {
+  const GuestRecord record = Record("a");
+  const std::string& uid = record.uid;
+  ASSERT_THAT(Launch(record), IsOk());
+
+  EXPECT_THAT(Call(&GuestDriver::Forget, uid),
+              HasReason(reason::kGuestNotStopped));
+  EXPECT_THAT(Call(&GuestDriver::Remove, "a"), IsOk());
+  EXPECT_THAT(Call(&GuestDriver::Forget, uid), IsOk());
+  EXPECT_THAT(Call(&GuestDriver::Forget, uid), IsOk());
+}
+
 TEST_P(DriverConformanceTest, GuestThatEndedIsRemovedLikeOneThatRuns) {
   Run();
   host_->Crash("a");

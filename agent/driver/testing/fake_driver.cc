@@ -247,6 +247,18 @@ void FakeDriver::Remove(absl::string_view guest, StatusCompletion done) {
   loop_->Post([status, done = std::move(done)]() mutable { done(status); });
 }
 
+void FakeDriver::Forget(absl::string_view uid, StatusCompletion done) {
+  absl::Status status = FaultOf("forget");
+  for (const auto& [id, guest] : guests_) {
+    if (guest.record.uid != uid) continue;
+    status =
+        Error(absl::StatusCode::kFailedPrecondition, reason::kGuestNotStopped,
+              absl::StrCat("guest '", id, "' was not removed"));
+  }
+  if (status.ok()) forgotten_.emplace_back(uid);
+  loop_->Post([status, done = std::move(done)]() mutable { done(status); });
+}
+
 absl::StatusOr<std::string> FakeDriver::ConsolePath(
     absl::string_view guest) const {
   const auto found = guests_.find(guest);

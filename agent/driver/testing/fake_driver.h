@@ -51,6 +51,8 @@ class FakeDriver final : public GuestDriver {
   // The guests that the host has something of.
   std::vector<std::string> guests() const;
   int launches() const { return launches_; }
+  // The uids that were forgotten, oldest first.
+  const std::vector<std::string>& forgotten() const { return forgotten_; }
 
   void SetEventSink(GuestEventSink* sink) override;
   void SetLastLook(LastLook look) override { look_ = std::move(look); }
@@ -68,6 +70,7 @@ class FakeDriver final : public GuestDriver {
   void Reset(absl::string_view guest, StatusCompletion done) override;
   void Kill(absl::string_view guest, StatusCompletion done) override;
   void Remove(absl::string_view guest, StatusCompletion done) override;
+  void Forget(absl::string_view uid, StatusCompletion done) override;
   absl::StatusOr<std::string> ConsolePath(
       absl::string_view guest) const override;
 
@@ -107,6 +110,7 @@ class FakeDriver final : public GuestDriver {
   LastLook look_;
   std::map<std::string, Guest, std::less<>> guests_;
   std::map<std::string, absl::Status> faults_;
+  std::vector<std::string> forgotten_;
   bool hold_launches_ = false;
   bool power_button_ = true;
   std::string console_path_ = "/nonexistent";

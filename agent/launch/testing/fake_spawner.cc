@@ -149,6 +149,24 @@ void FakeSpawner::Release(absl::string_view guest, StatusCompletion done) {
   });
 }
 
+void FakeSpawner::Forget(absl::string_view uid, StatusCompletion done) {
+  const auto run = [&]() -> absl::Status {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(Enter(Call::kForget));
+    for (const auto& [id, guest] : guests_) {
+      if (guest.known.uid != uid) continue;
+      return Error(absl::StatusCode::kFailedPrecondition,
+                   reason::kGuestNotStopped,
+                   absl::StrCat("guest '", id, "' is not released"));
+    }
+    forgotten_.emplace_back(uid);
+    return absl::OkStatus();
+  };
+  loop_->Post([status = run(), done = std::move(done)]() mutable {
+    done(std::move(status));
+  });
+}
+
 void FakeSpawner::List(Completion<std::vector<KnownGuest>> done) {
   const auto run = [&]() -> absl::StatusOr<std::vector<KnownGuest>> {
     absl::MutexLock lock(&mutex_);
@@ -276,6 +294,11 @@ std::vector<std::string> FakeSpawner::guests() const {
   std::vector<std::string> ids;
   for (const auto& [id, unused] : guests_) ids.push_back(id);
   return ids;
+}
+
+std::vector<std::string> FakeSpawner::forgotten() const {
+  absl::MutexLock lock(&mutex_);
+  return forgotten_;
 }
 
 int FakeSpawner::calls(Call call) const {

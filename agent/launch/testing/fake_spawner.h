@@ -37,6 +37,7 @@ class FakeSpawner : public Spawner {
     kOpenImage,
     kKill,
     kRelease,
+    kForget,
     kList,
     kOffer,
     kInspectGuest
@@ -50,6 +51,7 @@ class FakeSpawner : public Spawner {
                  Completion<UniqueFd> done) override;
   void Kill(absl::string_view guest, StatusCompletion done) override;
   void Release(absl::string_view guest, StatusCompletion done) override;
+  void Forget(absl::string_view uid, StatusCompletion done) override;
   void List(Completion<std::vector<KnownGuest>> done) override;
   void Offer(Completion<ContextOffer> done) override;
   void InspectGuest(absl::string_view guest,
@@ -84,6 +86,8 @@ class FakeSpawner : public Spawner {
   std::vector<LaunchPlan> launched() const ABSL_LOCKS_EXCLUDED(mutex_);
   // The ids not released, sorted.
   std::vector<std::string> guests() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // The uids that Forget was called with, oldest first.
+  std::vector<std::string> forgotten() const ABSL_LOCKS_EXCLUDED(mutex_);
   // How often `call` was made.
   int calls(Call call) const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -112,6 +116,7 @@ class FakeSpawner : public Spawner {
   ContextOffer offer_ ABSL_GUARDED_BY(mutex_);
   std::vector<GuestFact> facts_ ABSL_GUARDED_BY(mutex_);
   std::vector<LaunchPlan> launched_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> forgotten_ ABSL_GUARDED_BY(mutex_);
   absl::AnyInvocable<void()> disconnect_ ABSL_GUARDED_BY(mutex_);
   bool disconnected_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t next_pid_ ABSL_GUARDED_BY(mutex_) = 1000;

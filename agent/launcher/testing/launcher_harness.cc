@@ -263,6 +263,11 @@ absl::Status LauncherHarness::Release(const std::string& guest) {
       [&](StatusCompletion done) { client_->Release(guest, std::move(done)); });
 }
 
+absl::Status LauncherHarness::Forget(const std::string& uid) {
+  return AwaitStatus(
+      [&](StatusCompletion done) { client_->Forget(uid, std::move(done)); });
+}
+
 absl::StatusOr<std::vector<KnownGuest>> LauncherHarness::List() {
   return Await<std::vector<KnownGuest>>(
       [&](Completion<std::vector<KnownGuest>> done) {
@@ -396,7 +401,8 @@ std::vector<std::string> LauncherHarness::Leftovers() const {
   }
   for (const std::string& directory :
        {run_dir() + "/guests", run_dir() + "/jail",
-        state_dir() + "/launcher/journal", state_dir() + "/overlays"}) {
+        state_dir() + "/launcher/journal", state_dir() + "/overlays",
+        state_dir() + "/guests"}) {
     for (const std::string& name : NamesIn(directory)) {
       found.push_back(absl::StrCat(directory, "/", name));
     }

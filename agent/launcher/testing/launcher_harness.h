@@ -60,6 +60,7 @@ class LauncherHarness {
   absl::StatusOr<Launched> Launch(const LaunchPlan& plan);
   absl::Status Kill(const std::string& guest);
   absl::Status Release(const std::string& guest);
+  absl::Status Forget(const std::string& uid);
   absl::StatusOr<std::vector<KnownGuest>> List();
   absl::StatusOr<ContextOffer> Offer();
   absl::StatusOr<UniqueFd> OpenImage(const std::string& pool,
@@ -75,7 +76,8 @@ class LauncherHarness {
                       const std::vector<std::string>& arguments) const;
 
   // Everything of this instance that exists now: processes with its uids, its
-  // control groups, guest directories, journal entries, overlays, mounts.
+  // control groups, guest directories, journal entries, overlays, what guests
+  // keep, mounts.
   std::vector<std::string> Leftovers() const;
   // The directories that a guest has below each hierarchy.
   std::vector<std::string> CgroupsOf(const std::string& guest) const;
