@@ -56,8 +56,9 @@ absl::StatusOr<UniqueFd> MakeImage(const std::string& contents) {
   size_t written = 0;
   while (written < contents.size()) {
     // Leaves the offset at the start, for a child that reads.
-    const ssize_t some = pwrite(image.get(), contents.data() + written,
-                                contents.size() - written, written);
+    const ssize_t some =
+        pwrite(image.get(), contents.data() + written,
+               contents.size() - written, static_cast<off_t>(written));
     if (some < 0) return ErrnoError(errno, "write the probe's image");
     written += some;
   }
@@ -68,6 +69,7 @@ absl::StatusOr<UniqueFd> MakeImage(const std::string& contents) {
 absl::StatusOr<pid_t> Spawn(std::vector<std::string> arguments,
                             const UniqueFd& image, const UniqueFd& output) {
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   char* environment[] = {nullptr};

@@ -26,8 +26,8 @@ TEST(GuestNameTest, HostileIdsAreRefused) {
   for (const absl::string_view id :
        {"", ".", "..", "-", "-a", "a-", "1a", "A", "aB", "a_b", "a.b", "a/b",
         "a,process=evil", "a b", "a\n", "%s", "$(x)",
-        "\xe2\x80\xae"
-        "a"}) {
+        ("\xe2\x80\xae"
+         "a")}) {
     EXPECT_FALSE(IsGuestId(id)) << id;
   }
   EXPECT_FALSE(IsGuestId(absl::string_view("a\0b", 3)));

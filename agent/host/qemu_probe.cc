@@ -60,6 +60,7 @@ std::string RunAndRead(const std::string& binary,
   UniqueFd writer(ends[1]);
   arguments.insert(arguments.begin(), binary);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   char path[] = "PATH=/usr/bin:/bin";

@@ -53,6 +53,7 @@ class HeaderParserTest : public testing::Test {
     arguments.insert(arguments.begin(), "/usr/bin/qemu-img");
     arguments.insert(arguments.begin() + 2, "-q");
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     char* const envp[] = {nullptr};
@@ -109,8 +110,8 @@ TEST_F(HeaderParserTest, ImagesOfQemuImgAreRead) {
   QemuImg({"create", "-f", "qcow2", Path("v3"), "64M"});
   QemuImg({"create", "-f", "qcow2", "-o", "compat=0.10", Path("v2"), "1G"});
   QemuImg({"create", "-f", "qcow2", "-o",
-           "cluster_size=2M,extended_l2=on,lazy_refcounts=on,"
-           "compression_type=zstd",
+           ("cluster_size=2M,extended_l2=on,lazy_refcounts=on,"
+            "compression_type=zstd"),
            Path("full"), "10G"});
   QemuImg(
       {"create", "-f", "qcow2", "-o", "cluster_size=512", Path("tiny"), "1M"});

@@ -19,8 +19,6 @@
 namespace innkeeper {
 namespace {
 
-using testing::HasSubstr;
-
 class LogFileTest : public testing::Test {
  protected:
   LogFileTest() {

@@ -15,7 +15,6 @@ namespace innkeeper {
 namespace {
 
 using testing::ElementsAre;
-using testing::IsEmpty;
 using testing::SizeIs;
 
 LaunchContext FullContext() {

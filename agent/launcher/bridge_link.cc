@@ -166,8 +166,9 @@ absl::StatusOr<std::vector<UniqueFd>> OpenTap(const std::string& device,
   std::vector<UniqueFd> opened;
   for (int queue = 0; queue < queues; ++queue) {
     UniqueFd fd(open(kTunDevice, O_RDWR | O_NONBLOCK | O_CLOEXEC));
-    if (!fd.valid())
+    if (!fd.valid()) {
       return ErrnoError(errno, absl::StrCat("open ", kTunDevice));
+    }
     ifreq request = {};
     device.copy(request.ifr_name, IFNAMSIZ - 1);
     int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;

@@ -369,14 +369,14 @@ absl::Status FrameFilter::Remove(const std::vector<JournalTap>& taps) {
   for (const auto& [set, keys] : all) {
     batch.Elements(NFT_MSG_DELSETELEM, table_, set, keys);
   }
-  const absl::Status removed = batch.Commit(*netlink_);
+  absl::Status removed = batch.Commit(*netlink_);
   if (!absl::IsNotFound(removed)) return removed;
   // One that is not there undoes the whole batch: each by itself, then.
   for (const auto& [set, keys] : all) {
     for (const Key& key : keys) {
       Batch one;
       one.Elements(NFT_MSG_DELSETELEM, table_, set, {key});
-      const absl::Status status = one.Commit(*netlink_);
+      absl::Status status = one.Commit(*netlink_);
       if (!status.ok() && !absl::IsNotFound(status)) return status;
     }
   }

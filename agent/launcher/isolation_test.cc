@@ -33,8 +33,6 @@ namespace innkeeper {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::Contains;
-using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -391,8 +389,8 @@ TEST_F(IsolationTest, SecondStartOnAWritableImageIsRefusedByItsLock) {
     plan.argv.insert(
         plan.argv.end(),
         {"-add-fd", "fd=7,set=1", "-blockdev",
-         R"({"driver":"file","node-name":"f","filename":"/dev/fdset/1",)"
-         R"("locking":"on"})",
+         (R"({"driver":"file","node-name":"f","filename":"/dev/fdset/1",)"
+          R"("locking":"on"})"),
          "-blockdev", R"({"driver":"raw","node-name":"d","file":"f"})",
          "-device", "virtio-blk-device,drive=d"});
     return plan;
@@ -436,13 +434,13 @@ TEST_F(IsolationTest, OverlayIsAnEmptyQcow2OverAnExplicitBase) {
   plan.argv.insert(
       plan.argv.end(),
       {"-add-fd", "fd=7,set=1", "-add-fd", "fd=8,set=2", "-blockdev",
-       R"({"driver":"file","node-name":"bf","filename":"/dev/fdset/1",)"
-       R"("locking":"on","read-only":true})",
+       (R"({"driver":"file","node-name":"bf","filename":"/dev/fdset/1",)"
+        R"("locking":"on","read-only":true})"),
        "-blockdev",
        R"({"driver":"raw","node-name":"b","file":"bf","read-only":true})",
        "-blockdev",
-       R"({"driver":"file","node-name":"of","filename":"/dev/fdset/2",)"
-       R"("locking":"on"})",
+       (R"({"driver":"file","node-name":"of","filename":"/dev/fdset/2",)"
+        R"("locking":"on"})"),
        "-blockdev",
        R"({"driver":"qcow2","node-name":"o","file":"of","backing":"b"})",
        "-device", "virtio-blk-device,drive=o"});

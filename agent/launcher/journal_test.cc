@@ -98,7 +98,7 @@ TEST_F(JournalTest, RemovedGuestIsForgottenAndRemovingTwiceIsNoFault) {
 // Whatever a guest's entry has become, the guest itself must not be forgotten:
 // it is cleaned up as a launch that was only intended.
 TEST_F(JournalTest, EntryThatCannotBeReadStillNamesItsGuest) {
-  std::ofstream(PathOf("empty"));
+  std::ofstream(PathOf("empty")) << "";
   std::ofstream(PathOf("garbage")) << "garbage";
   std::ofstream(PathOf("huge")) << std::string(kMaxJournalEntryBytes + 1, 'x');
   std::ofstream(PathOf("cut"))

@@ -20,7 +20,7 @@ namespace innkeeper {
 // knows the bounds of what goes in. Not thread-safe.
 class NetlinkRequest {
  public:
-  static constexpr size_t kBytes = 16 * 1024;
+  static constexpr size_t kBytes = size_t{16} * 1024;
 
   // Begins the next message, which is to be acknowledged if `flags` says so
   // (NLM_F_ACK).

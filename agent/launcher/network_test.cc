@@ -197,6 +197,7 @@ std::vector<Forgery> ForgeriesOfBound() {
 
 std::vector<std::string> FramesOf(const std::vector<Forgery>& forgeries) {
   std::vector<std::string> frames;
+  frames.reserve(forgeries.size());
   for (const Forgery& forgery : forgeries) frames.push_back(forgery.frame);
   return frames;
 }

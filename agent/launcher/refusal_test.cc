@@ -171,8 +171,9 @@ TEST_F(RefusalTest, GarbageAndOversizeAreAnsweredAndSurvived) {
   for (int i = 0; i < 2000; ++i) {
     std::string bad = good;
     // Past the header, which is checked first and would hide the rest.
-    bad[kMessageHeaderBytes + random() % (bad.size() - kMessageHeaderBytes)] ^=
-        static_cast<char>(1 + random() % 255);
+    char& byte = bad[kMessageHeaderBytes +
+                     random() % (bad.size() - kMessageHeaderBytes)];
+    byte = static_cast<char>(byte ^ (1 + random() % 255));
     // Some still are valid plans: what counts is that there is an answer.
     EXPECT_NE(Ask(socket.get(), bad).message(), "no answer");
   }

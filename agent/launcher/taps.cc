@@ -117,7 +117,7 @@ absl::Status Taps::RunIn(const Zone& zone,
                          const std::function<absl::Status()>& work) const {
   if (!zone.fd.valid()) return work();
   RETURN_IF_ERROR(EnterNetNamespace(zone.fd.get()));
-  const absl::Status status = work();
+  absl::Status status = work();
   // If there were no way back, the launcher would go on elsewhere: whatever
   // needs its own namespace would find out.
   RETURN_IF_ERROR(EnterNetNamespace(home_.get()));
@@ -175,6 +175,7 @@ absl::Status Taps::Check(const std::vector<PlannedTap>& planned,
 
 std::vector<JournalTap> Taps::Name(const std::vector<PlannedTap>& planned) {
   std::vector<JournalTap> named;
+  named.reserve(planned.size());
   uint32_t number = 0;
   // Of 4 bytes it never gives a part, and it is never interrupted. A name that
   // was taken would be refused by IFF_TUN_EXCL.
@@ -188,7 +189,7 @@ std::vector<JournalTap> Taps::Name(const std::vector<PlannedTap>& planned) {
 
 absl::Status Taps::AddToFilter(Zone& zone, const std::vector<JournalTap>& named,
                                const std::vector<JournalTap>& live) {
-  const absl::Status added = zone.filter->Add(named);
+  absl::Status added = zone.filter->Add(named);
   if (!absl::IsNotFound(added)) return added;
   // Somebody has flushed the host's rules, or they could not be loaded before:
   // no guest is to be without them.

@@ -58,7 +58,7 @@ TEST(QmpDecoderTest, MessagesAreTheSameHoweverTheStreamIsCut) {
 
 TEST(QmpDecoderTest, EndlessLineIsRefusedOnceItIsTooLong) {
   QmpDecoder decoder;
-  const std::string chunk(64 * 1024, 'x');
+  const std::string chunk(64 << 10, 'x');
   for (size_t sent = 0; sent < kMaxQmpMessageBytes; sent += chunk.size()) {
     decoder.Append(chunk);
     ASSERT_THAT(decoder.Next(), IsOk()) << sent;

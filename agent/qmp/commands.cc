@@ -86,10 +86,10 @@ void Query(QmpSession* session, const char* command, absl::Duration timeout,
 }
 
 // Sends `command`, which returns nothing of interest.
-void Act(QmpSession* session, const char* command, json arguments,
+void Act(QmpSession* session, const char* command, const json& arguments,
          absl::Duration timeout, StatusCompletion done) {
   session->Execute(
-      command, std::move(arguments), timeout,
+      command, arguments, timeout,
       [done = std::move(done)](const absl::StatusOr<json>& answer) mutable {
         done(answer.status());
       });

@@ -32,8 +32,6 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
-extern char** environ;
-
 namespace innkeeper {
 namespace {
 
@@ -67,6 +65,7 @@ class RealQemuTest : public testing::Test {
         "-qmp",
         absl::StrCat("unix:", socket_path_, ",server=on,wait=off")};
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     ASSERT_EQ(

@@ -70,7 +70,7 @@ class QmpSession::Core : public std::enable_shared_from_this<Core> {
         budget_(options.burst_bytes, options.bytes_per_second, SteadyNow()) {}
 
   void Begin(absl::Duration handshake_timeout);
-  void Execute(absl::string_view command, json arguments,
+  void Execute(absl::string_view command, const json& arguments,
                absl::Duration timeout, Completion<json> done);
   // Ends the session because of `cause`.
   void Close(const absl::Status& cause);
@@ -308,7 +308,7 @@ absl::Status QmpSession::Core::CheckRoom() const {
                             "they are done"));
 }
 
-void QmpSession::Core::Execute(absl::string_view command, json arguments,
+void QmpSession::Core::Execute(absl::string_view command, const json& arguments,
                                absl::Duration timeout, Completion<json> done) {
   absl::Status room = CheckRoom();
   if (!room.ok()) return FailLater(std::move(done), std::move(room));
@@ -447,10 +447,10 @@ QmpSession::~QmpSession() {
   core_->Abandon();
 }
 
-void QmpSession::Execute(absl::string_view command, json arguments,
+void QmpSession::Execute(absl::string_view command, const json& arguments,
                          absl::Duration timeout, Completion<json> done) {
   assert(core_->loop().OnLoopThread());
-  core_->Execute(command, std::move(arguments), timeout, std::move(done));
+  core_->Execute(command, arguments, timeout, std::move(done));
 }
 
 void QmpSession::Close() {

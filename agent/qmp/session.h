@@ -100,7 +100,7 @@ class QmpSession {
   //     kMaxOutputBytes reached. Nothing was sent.
   //   UNAVAILABLE (MONITOR_CLOSED): closed, or not `ready` yet.
   //   INVALID_ARGUMENT: as EncodeQmpCommand.
-  void Execute(absl::string_view command, nlohmann::json arguments,
+  void Execute(absl::string_view command, const nlohmann::json& arguments,
                absl::Duration timeout, Completion<nlohmann::json> done);
 
   // Ends the session; `closed` is called before it returns. Nothing if it has

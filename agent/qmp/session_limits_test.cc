@@ -191,15 +191,16 @@ TEST(QmpSessionLimitsTest, FloodingMonitorsAreSlowedAndOthersAreNot) {
     EXPECT_GE(one->WaitEvents(enough).size(), enough);
   }
 
-  RecordProperty("worst_micros", absl::ToInt64Microseconds(worst));
+  RecordProperty("worst_micros",
+                 static_cast<int>(absl::ToInt64Microseconds(worst)));
   EXPECT_LT(worst, absl::Seconds(5));
   for (const auto& one : flooded) {
     const size_t events = one->events();
     const double seconds = absl::ToDoubleSeconds(absl::Now() - start);
     // One read of 16 KiB may be more than is left.
-    const double over = (16 << 10) / sizeof(kEvent) * kEventCost;
+    constexpr int64_t kOver = (16 << 10) / sizeof(kEvent) * kEventCost;
     EXPECT_LE(events * kEventCost,
-              options.burst_bytes + seconds * options.bytes_per_second + over);
+              options.burst_bytes + seconds * options.bytes_per_second + kOver);
     EXPECT_EQ(one->closed_calls(), 0);
   }
 }

@@ -31,14 +31,14 @@ ConsoleService::AttachSerial(grpc::CallbackServerContext* context) {
         if (!id.ok()) return id.status();
         loop_.Post([this, id = *std::move(id), first,
                     stream = std::move(stream)]() mutable {
-          Attach(id, std::move(first), std::move(stream));
+          Attach(id, first, std::move(stream));
         });
         return absl::OkStatus();
       });
 }
 
 void ConsoleService::Attach(const std::string& guest,
-                            v1::AttachSerialRequest first,
+                            const v1::AttachSerialRequest& first,
                             std::shared_ptr<Stream> stream) {
   absl::StatusOr<std::string> path = driver_.ConsolePath(guest);
   if (!path.ok()) return stream->Finish(path.status());
@@ -52,7 +52,7 @@ void ConsoleService::Attach(const std::string& guest,
   }
   ++attached_[guest];
   SerialSession::Start(
-      &loop_, *path, std::move(first),
+      &loop_, *path, first,
       [this, guest] { return driver_.ConsolePath(guest).ok(); },
       std::move(stream),
       [this, guest] {

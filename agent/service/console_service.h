@@ -27,7 +27,7 @@ class ConsoleService final : public v1::Consoles::CallbackService {
   using Stream = BidiStream<v1::AttachSerialRequest, v1::AttachSerialResponse>;
 
   // On the loop.
-  void Attach(const std::string& guest, v1::AttachSerialRequest first,
+  void Attach(const std::string& guest, const v1::AttachSerialRequest& first,
               std::shared_ptr<Stream> stream);
 
   Gate& gate_;

@@ -364,6 +364,7 @@ TEST_F(ConsoleServiceTest, GuestThatDoesNotReadGetsEverythingOnceItDoes) {
   console.Attach("guests/web");
   const UniqueFd guest = keeper_.Accept();
   std::vector<std::string> chunks;
+  chunks.reserve(48);
   for (int i = 0; i < 48; ++i) {
     chunks.emplace_back(8192, static_cast<char>('a' + i % 26));
   }

@@ -46,7 +46,7 @@ absl::Status TooSlow() {
 }  // namespace
 
 void SerialSession::Start(EventLoop* loop, const std::string& path,
-                          v1::AttachSerialRequest first,
+                          const v1::AttachSerialRequest& first,
                           std::function<bool()> runs,
                           std::shared_ptr<Stream> stream,
                           absl::AnyInvocable<void()> ended) {
@@ -69,10 +69,10 @@ void SerialSession::Start(EventLoop* loop, const std::string& path,
   std::shared_ptr<SerialSession> session(
       new SerialSession(loop, std::move(socket), first.read_only(),
                         std::move(runs), std::move(stream), std::move(ended)));
-  session->Run(std::move(*first.mutable_input()));
+  session->Run(first.input());
 }
 
-void SerialSession::Run(std::string input) {
+void SerialSession::Run(const std::string& input) {
   const auto self = shared_from_this();
   UpdateEvents();
   stream_->SetCancelHandler([self] {
@@ -87,14 +87,13 @@ void SerialSession::Run(std::string input) {
   });
   stream_->SetReadHandler(
       [self](v1::AttachSerialRequest request) {
-        self->loop_->Post(
-            [self, input = std::move(*request.mutable_input())]() mutable {
-              self->TakeInput(std::move(input));
-            });
+        self->loop_->Post([self, input = std::move(*request.mutable_input())] {
+          self->TakeInput(input);
+        });
       },
       // No more is typed; what the guest writes still goes to the client.
       [] {});
-  TakeInput(std::move(input));
+  TakeInput(input);
 }
 
 void SerialSession::OnSocket(uint32_t events) {
@@ -129,7 +128,7 @@ void SerialSession::OnClosed(int looks) {
                [self, looks] { self->OnClosed(looks + 1); });
 }
 
-void SerialSession::TakeInput(std::string input) {
+void SerialSession::TakeInput(const std::string& input) {
   if (ended_) return;
   if (read_only_ && !input.empty()) {
     return End(Error(absl::StatusCode::kInvalidArgument,

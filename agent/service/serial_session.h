@@ -32,8 +32,8 @@ class SerialSession : public std::enable_shared_from_this<SerialSession> {
   // longer `runs`. `ended` is called once the socket is closed again, at once
   // if it cannot be opened.
   static void Start(EventLoop* loop, const std::string& path,
-                    v1::AttachSerialRequest first, std::function<bool()> runs,
-                    std::shared_ptr<Stream> stream,
+                    const v1::AttachSerialRequest& first,
+                    std::function<bool()> runs, std::shared_ptr<Stream> stream,
                     absl::AnyInvocable<void()> ended);
 
  private:
@@ -47,13 +47,13 @@ class SerialSession : public std::enable_shared_from_this<SerialSession> {
         stream_(std::move(stream)),
         when_ended_(std::move(ended)) {}
 
-  void Run(std::string input);
+  void Run(const std::string& input);
   void OnSocket(uint32_t events);
   void ReadSocket();
   // The keeper has closed: finds out why.
   void OnClosed(int looks);
   void WriteSocket();
-  void TakeInput(std::string input);
+  void TakeInput(const std::string& input);
   void UpdateEvents();
   void CloseSocket();
   void End(const absl::Status& status);

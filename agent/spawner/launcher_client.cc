@@ -338,7 +338,8 @@ void LauncherClient::List(Completion<std::vector<KnownGuest>> done) {
 }
 
 void LauncherClient::ListAfter(std::shared_ptr<Connection> connection,
-                               std::string after, std::vector<KnownGuest> known,
+                               const std::string& after,
+                               std::vector<KnownGuest> known,
                                Completion<std::vector<KnownGuest>> done) {
   connection->Request(
       RequestType::kList, EncodeGuestRequest(after),
@@ -351,9 +352,8 @@ void LauncherClient::ListAfter(std::shared_ptr<Connection> connection,
           known.push_back(std::move(guest));
         }
         if (!body->more || body->guests.empty()) return done(std::move(known));
-        std::string last = known.back().guest;
-        ListAfter(connection, std::move(last), std::move(known),
-                  std::move(done));
+        const std::string last = known.back().guest;
+        ListAfter(connection, last, std::move(known), std::move(done));
       });
 }
 

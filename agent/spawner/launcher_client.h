@@ -63,7 +63,7 @@ class LauncherClient : public Spawner {
 
   // Asks for the guests after `after`, page by page. On the loop.
   static void ListAfter(std::shared_ptr<Connection> connection,
-                        std::string after, std::vector<KnownGuest> known,
+                        const std::string& after, std::vector<KnownGuest> known,
                         Completion<std::vector<KnownGuest>> done);
 
   static void ListVolumesAfter(std::shared_ptr<Connection> connection,

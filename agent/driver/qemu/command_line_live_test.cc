@@ -199,6 +199,7 @@ class Qemu {
     }
     std::vector<std::string> arguments = line.argv;
     std::vector<char*> argv;
+    argv.reserve(arguments.size() + 1);
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     char* const envp[] = {nullptr};

@@ -242,14 +242,15 @@ void QemuDriver::Handshake(const PendingPtr& pending,
                           .With("guest", pending->record.id)
                           .Build());
       });
-  pending->guest->Connect(parts_.timings.handshake,
-                          [this, pending](absl::StatusOr<std::string> state) {
-                            LetRun(pending, std::move(state));
-                          });
+  pending->guest->Connect(
+      parts_.timings.handshake,
+      [this, pending](const absl::StatusOr<std::string>& state) {
+        LetRun(pending, state);
+      });
 }
 
 void QemuDriver::LetRun(const PendingPtr& pending,
-                        absl::StatusOr<std::string> state) {
+                        const absl::StatusOr<std::string>& state) {
   INNKEEPER_FAILPOINT("agent.driver.handshake");
   if (pending->failed) return;
   if (!state.ok()) return FailUnlessExited(pending, state.status());
@@ -267,7 +268,7 @@ void QemuDriver::LetRun(const PendingPtr& pending,
   }
   pending->guest->Execute(
       "cont", nullptr, parts_.timings.handshake,
-      [this, pending](absl::StatusOr<nlohmann::json> result) {
+      [this, pending](const absl::StatusOr<nlohmann::json>& result) {
         if (pending->failed) return;
         if (result.ok()) return Succeed(pending, RunState::kRunning);
         FailUnlessExited(pending, result.status());
@@ -290,9 +291,9 @@ void QemuDriver::FailUnlessExited(const PendingPtr& pending,
   // A process that has just ended says more than its silent monitor: its exit
   // is on the way.
   parts_.loop->Cancel(pending->timer);
-  pending->timer =
-      parts_.loop->After(parts_.timings.hung_up,
-                         [this, pending, status] { Fail(pending, status); });
+  pending->timer = parts_.loop->After(
+      parts_.timings.hung_up,
+      [this, pending, status = std::move(status)] { Fail(pending, status); });
 }
 
 void QemuDriver::Fail(const PendingPtr& pending, absl::Status status) {
@@ -301,7 +302,8 @@ void QemuDriver::Fail(const PendingPtr& pending, absl::Status status) {
   parts_.loop->Cancel(pending->timer);
   if (pending->guest != nullptr) pending->guest->Close();
   parts_.spawner->Release(
-      pending->record.id, [this, pending, status](absl::Status released) {
+      pending->record.id, [this, pending, status = std::move(status)](
+                              const absl::Status& released) {
         if (!released.ok()) {
           LogError("guest.release", {{"guest", pending->record.id},
                                      {"error", released.message()}});
@@ -415,7 +417,8 @@ void QemuDriver::Adopt(const GuestRecord& guest, bool let_run,
         }
         adopted->Execute(
             "cont", nullptr, timeout,
-            [answer, result](absl::StatusOr<nlohmann::json> continued) mutable {
+            [answer,
+             result](const absl::StatusOr<nlohmann::json>& continued) mutable {
               result.responsive = continued.ok();
               result.run_state = RunState::kRunning;
               (*answer)(std::move(result));
@@ -434,7 +437,8 @@ void QemuDriver::Command(absl::string_view guest, absl::string_view command,
   }
   found->second->Execute(
       command, nullptr, parts_.timings.command,
-      [done = std::move(done)](absl::StatusOr<nlohmann::json> result) mutable {
+      [done = std::move(done)](
+          const absl::StatusOr<nlohmann::json>& result) mutable {
         done(result.status());
       });
 }

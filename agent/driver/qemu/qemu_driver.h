@@ -64,7 +64,8 @@ class QemuDriver final : public GuestDriver {
   void Look(const PendingPtr& pending, absl::StatusOr<PlannedLaunch> planned);
   void Spawn(const PendingPtr& pending, absl::StatusOr<PlannedLaunch> planned);
   void Handshake(const PendingPtr& pending, absl::StatusOr<Launched> launched);
-  void LetRun(const PendingPtr& pending, absl::StatusOr<std::string> state);
+  void LetRun(const PendingPtr& pending,
+              const absl::StatusOr<std::string>& state);
   void Succeed(const PendingPtr& pending, RunState state);
   // As Fail, unless the process turns out to have ended, which says more.
   void FailUnlessExited(const PendingPtr& pending, absl::Status status);

@@ -35,6 +35,7 @@ constexpr absl::Duration kShort = absl::Milliseconds(200);
 
 std::vector<std::string> NamesOf(const std::vector<nlohmann::json>& commands) {
   std::vector<std::string> names;
+  names.reserve(commands.size());
   for (const nlohmann::json& command : commands) {
     names.push_back(command["execute"].get<std::string>());
   }

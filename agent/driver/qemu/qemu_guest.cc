@@ -219,15 +219,15 @@ void QemuGuest::DialLater() {
   });
 }
 
-void QemuGuest::Execute(absl::string_view command, nlohmann::json arguments,
-                        absl::Duration timeout,
+void QemuGuest::Execute(absl::string_view command,
+                        const nlohmann::json& arguments, absl::Duration timeout,
                         Completion<nlohmann::json> done) {
   if (session_ == nullptr || !session_->ready()) {
     return loop_->Post([id = id_, done = std::move(done)]() mutable {
       done(NotConnected(id));
     });
   }
-  session_->Execute(command, std::move(arguments), timeout,
+  session_->Execute(command, arguments, timeout,
                     [self = shared_from_this(), done = std::move(done)](
                         absl::StatusOr<nlohmann::json> result) mutable {
                       if (result.ok()) {

@@ -51,7 +51,7 @@ class QemuGuest : public std::enable_shared_from_this<QemuGuest> {
   void Connect(absl::Duration timeout, Completion<std::string> done);
 
   // As QmpSession::Execute; UNAVAILABLE (MONITOR_CLOSED) while not connected.
-  void Execute(absl::string_view command, nlohmann::json arguments,
+  void Execute(absl::string_view command, const nlohmann::json& arguments,
                absl::Duration timeout, Completion<nlohmann::json> done);
 
   // False while every process of the guest is ended from outside, the keeper

@@ -98,8 +98,8 @@ TEST_F(FakeDriverTest, HeldLaunchIsAnsweredOnceItIsReleased) {
   bool answered = false;
   loop_.PostAndWait([&] {
     driver_.HoldLaunches();
-    driver_.Launch(record_,
-                   [&](absl::StatusOr<DriverGuest>) { answered = true; });
+    driver_.Launch(
+        record_, [&](const absl::StatusOr<DriverGuest>&) { answered = true; });
   });
   loop_.PostAndWait([&] {
     EXPECT_FALSE(answered);

@@ -78,7 +78,7 @@ absl::StatusOr<T> Await(const std::function<void(Completion<T>)>& call) {
 
 absl::Status AwaitStatus(const std::function<void(StatusCompletion)>& call) {
   return Await<bool>([&](Completion<bool> done) {
-           call([done = std::move(done)](absl::Status status) mutable {
+           call([done = std::move(done)](const absl::Status& status) mutable {
              if (status.ok()) return done(true);
              done(status);
            });
@@ -133,8 +133,9 @@ LauncherHarness::~LauncherHarness() {
     const auto guests = List();
     EXPECT_TRUE(guests.ok()) << guests.status();
     if (guests.ok()) {
-      for (const KnownGuest& guest : *guests)
+      for (const KnownGuest& guest : *guests) {
         EXPECT_TRUE(Release(guest.guest).ok());
+      }
     }
   }
   EXPECT_EQ(Stop(), 0);
@@ -162,6 +163,7 @@ void LauncherHarness::Spawn(const std::vector<std::string>& environment,
   pid_ = fork();
   if (pid_ != 0) return;
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   for (const std::string& variable : environment) {
@@ -351,8 +353,8 @@ LaunchPlan LauncherHarness::QemuPlan(const std::string& guest) const {
       "-mon",
       "chardev=glass,mode=control",
       "-sandbox",
-      "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol="
-      "deny"};
+      ("on,obsolete=deny,elevateprivileges=deny,spawn=deny,"
+       "resourcecontrol=deny")};
   plan.fds = {{3, FdKind::kConsole, 0},
               {4, FdKind::kQmp, 0},
               {5, FdKind::kBreakGlass, 0},

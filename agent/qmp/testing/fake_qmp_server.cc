@@ -64,7 +64,7 @@ void FakeQmpServer::SetGreeting(absl::string_view bytes) {
   greeting_ = std::string(bytes);
 }
 
-void FakeQmpServer::Reply(absl::string_view command, json value) {
+void FakeQmpServer::Reply(absl::string_view command, const json& value) {
   ReplyRaw(command, absl::StrCat(R"({"return": )", value.dump(),
                                  R"(, "id": $ID})", "\r\n"));
 }

@@ -41,7 +41,7 @@ class FakeQmpServer {
   // Says `bytes` to each client instead of the greeting; empty: says nothing.
   void SetGreeting(absl::string_view bytes) ABSL_LOCKS_EXCLUDED(mutex_);
   // At any time:
-  void Reply(absl::string_view command, nlohmann::json value)
+  void Reply(absl::string_view command, const nlohmann::json& value)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Fail(absl::string_view command, absl::string_view error_class,
             absl::string_view description) ABSL_LOCKS_EXCLUDED(mutex_);

@@ -93,12 +93,11 @@ int TestSession::closed_calls() {
 }
 
 absl::StatusOr<nlohmann::json> TestSession::Run(absl::string_view command,
-                                                nlohmann::json arguments,
+                                                const nlohmann::json& arguments,
                                                 absl::Duration timeout) {
   return Await<absl::StatusOr<nlohmann::json>>(
       loop_, [&](Completion<nlohmann::json> done) {
-        session_->Execute(command, std::move(arguments), timeout,
-                          std::move(done));
+        session_->Execute(command, arguments, timeout, std::move(done));
       });
 }
 

@@ -51,7 +51,7 @@ class TestSession {
 
   // Runs one command to its end.
   absl::StatusOr<nlohmann::json> Run(
-      absl::string_view command, nlohmann::json arguments = nullptr,
+      absl::string_view command, const nlohmann::json& arguments = nullptr,
       absl::Duration timeout = absl::Seconds(20));
 
   // On the loop's thread only. Null once destroyed.

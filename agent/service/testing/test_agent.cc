@@ -93,7 +93,7 @@ TestAgent::TestAgent(std::vector<PluginConfig> plugins)
       encoder_.get(), Clock::Real(), "boot", kMemoryBytes, kVcpus, 100,
       review_.get()});
   absl::Notification recovered;
-  supervisor_->Recover([&](absl::Status status) {
+  supervisor_->Recover([&](const absl::Status& status) {
     if (!status.ok()) abort();
     recovered.Notify();
   });
