@@ -82,6 +82,7 @@ TEST_F(HostDirectoryTest, OfManyRacingUsesOfOneTokenOneWins) {
   ASSERT_THAT(Invite("t1", "h1"), IsOk());
   std::vector<absl::Status> results(8);
   std::vector<std::thread> threads;
+  threads.reserve(results.size());
 
   for (absl::Status& result : results) {
     threads.emplace_back(

@@ -99,7 +99,7 @@ absl::Status OperationManager::Synchronize() {
   }
   watch_ = store_->StartWatch(
       keys::kOperations, stored.revision + 1,
-      [this](absl::StatusOr<WatchBatch> batch) { OnBatch(batch); });
+      [this](const absl::StatusOr<WatchBatch>& batch) { OnBatch(batch); });
   return absl::OkStatus();
 }
 
@@ -168,7 +168,7 @@ absl::StatusOr<TxnResult> OperationManager::Start(ClusterOperation operation,
 }
 
 absl::StatusOr<ClusterOperation> OperationManager::Update(
-    absl::string_view name, Change change, Txn companion) {
+    absl::string_view name, Change change, const Txn& companion) {
   for (int tries = 0; tries < kMaxTries; ++tries) {
     ASSIGN_OR_RETURN(ClusterOperation operation, Load(name));
     if (operation.done) return operation;
@@ -198,7 +198,8 @@ absl::StatusOr<ClusterOperation> OperationManager::Update(
 }
 
 absl::StatusOr<ClusterOperation> OperationManager::Finish(
-    absl::string_view name, absl::StatusOr<std::string> result, Txn companion) {
+    absl::string_view name, absl::StatusOr<std::string> result,
+    const Txn& companion) {
   return Update(
       name,
       [&result](ClusterOperation& operation) {
@@ -211,7 +212,7 @@ absl::StatusOr<ClusterOperation> OperationManager::Finish(
           operation.error = result.status();
         }
       },
-      std::move(companion));
+      companion);
 }
 
 absl::StatusOr<ClusterOperation> OperationManager::RequestCancel(

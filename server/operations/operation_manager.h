@@ -73,12 +73,12 @@ class OperationManager {
   // NOT_FOUND (OPERATION_NOT_FOUND). ABORTED (STORE_CONFLICT): a compare of
   // `companion` failed, or others changed the operation without end.
   absl::StatusOr<ClusterOperation> Update(absl::string_view name, Change change,
-                                          Txn companion = Txn());
+                                          const Txn& companion = Txn());
   // Update by which the operation is done, with the response's bytes or an
   // error; its step is "done". Whoever waits for it is woken.
   absl::StatusOr<ClusterOperation> Finish(absl::string_view name,
                                           absl::StatusOr<std::string> result,
-                                          Txn companion = Txn());
+                                          const Txn& companion = Txn());
   // Shows what the host that runs the operation says of it. In memory only: a
   // step that costs nothing to lose is not worth a write. Does not block.
   void ShowStep(absl::string_view name, absl::string_view step) {

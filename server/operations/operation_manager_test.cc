@@ -41,6 +41,7 @@ bool All(const ClusterOperation&) { return true; }
 std::vector<std::string> NamesOf(
     const std::vector<OperationManager::Entry>& entries) {
   std::vector<std::string> names;
+  names.reserve(entries.size());
   for (const auto& entry : entries) names.push_back(entry->name);
   return names;
 }
@@ -379,7 +380,7 @@ TEST_F(OperationManagerTest, MoreThanTenThousandWaitersAreRefused) {
   MustStart(Operation("1"));
   for (size_t i = 0; i < OperationWaiters::kMaxWaiters; ++i) {
     manager_->Wait("operations/1", absl::InfiniteDuration(),
-                   [](absl::StatusOr<ClusterOperation>) {});
+                   [](const absl::StatusOr<ClusterOperation>&) {});
   }
   WaitResult wait;
   manager_->Wait("operations/1", absl::InfiniteDuration(), wait.Done());

@@ -106,6 +106,7 @@ TEST_F(RequestLedgerTest, OfRetriesThatRaceOneIsCommitted) {
     if (expired_entry) clock_.Advance(absl::Hours(25));
     std::atomic<int> committed = 0;
     std::vector<std::thread> threads;
+    threads.reserve(32);
     for (int t = 0; t < 32; ++t) {
       threads.emplace_back([this, t, &committed] {
         const auto slot = ledger_.Find(Key("r"));

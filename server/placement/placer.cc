@@ -1,6 +1,7 @@
 #include "server/placement/placer.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <map>
 #include <string>
 #include <utility>
@@ -110,8 +111,9 @@ std::string MachineTypesOf(const HostView& host) {
   constexpr size_t kTold = 8;
   const std::vector<std::string>& all = host.machine_types;
   if (all.empty()) return "none";
-  const std::string told = absl::StrJoin(
-      all.begin(), all.begin() + std::min(all.size(), kTold), ", ");
+  const auto end =
+      all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), kTold));
+  std::string told = absl::StrJoin(all.begin(), end, ", ");
   if (all.size() <= kTold) return told;
   return absl::StrCat(told, " and ", all.size() - kTold, " more");
 }

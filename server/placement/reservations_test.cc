@@ -23,7 +23,6 @@ namespace innkeeper {
 namespace {
 
 using ::testing::HasSubstr;
-using ::testing::Optional;
 
 constexpr int64_t kGiB = int64_t{1} << 30;
 
@@ -240,6 +239,7 @@ TEST_P(ReservationsTest, RaceForTheLastRoomHasExactlyAsManyWinners) {
   std::atomic<int> won = 0;
   std::atomic<int> refused = 0;
   std::vector<std::thread> threads;
+  threads.reserve(kGuests);
   for (int guest = 0; guest < kGuests; ++guest) {
     threads.emplace_back([this, guest, &won, &refused] {
       const auto host = Reserve(absl::StrCat("guest-", guest));

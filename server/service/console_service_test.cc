@@ -17,7 +17,6 @@ namespace {
 
 using testing::AllOf;
 using testing::IsEmpty;
-using testing::SizeIs;
 
 class ConsoleServiceTest : public testing::Test {
  protected:

@@ -82,7 +82,7 @@ absl::StatusOr<GuestRoute> GuestForwarder::Route(
 }
 
 void GuestForwarder::CallHost(const Permit& permit, const CallInfo& info,
-                              GuestRoute route,
+                              const GuestRoute& route,
                               const google::protobuf::Message& request,
                               Completion<v1::Guest> done) {
   CallFor<v1::Guest>(permit, info, route, request,
@@ -130,7 +130,7 @@ void GuestForwarder::LookBack(RequestKey key, const absl::Status& refusal,
 }
 
 void GuestForwarder::Begin(const Permit& permit, RequestKey key,
-                           GuestRoute route, std::string bytes,
+                           const GuestRoute& route, std::string bytes,
                            Completion<Operation> done) {
   const v1::Guest& guest = route.row->guest;
   auto task = std::make_shared<Task>();

@@ -66,8 +66,8 @@ class GuestForwarder {
     }
     Request forwarded = request;
     forwarded.set_name(route->name);
-    Begin(permit, std::move(key), *std::move(route),
-          forwarded.SerializeAsString(), std::move(done));
+    Begin(permit, std::move(key), *route, forwarded.SerializeAsString(),
+          std::move(done));
   }
 
   // A verb that is not: Pause, Resume.
@@ -78,7 +78,7 @@ class GuestForwarder {
     if (!route.ok()) return done(route.status());
     Request forwarded = request;
     forwarded.set_name(route->name);
-    CallHost(permit, info, *std::move(route), forwarded, std::move(done));
+    CallHost(permit, info, *route, forwarded, std::move(done));
   }
 
   // As Forward.
@@ -92,10 +92,11 @@ class GuestForwarder {
   // The first answer to the request, or `refusal` if it is new.
   void LookBack(RequestKey key, const absl::Status& refusal,
                 Completion<google::longrunning::Operation> done);
-  void Begin(const Permit& permit, RequestKey key, GuestRoute route,
+  void Begin(const Permit& permit, RequestKey key, const GuestRoute& route,
              std::string bytes,
              Completion<google::longrunning::Operation> done);
-  void CallHost(const Permit& permit, const CallInfo& info, GuestRoute route,
+  void CallHost(const Permit& permit, const CallInfo& info,
+                const GuestRoute& route,
                 const google::protobuf::Message& request,
                 Completion<v1::Guest> done);
   // Runs on a worker.

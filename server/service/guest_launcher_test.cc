@@ -80,14 +80,13 @@ class Cluster {
 
   ~Cluster() {
     // Launches that were answered may still be on a worker.
-    absl::Barrier* const idle = new absl::Barrier(kWorkers + 1);
+    const auto idle = std::make_shared<absl::Barrier>(kWorkers + 1);
     for (int i = 0; i < kWorkers; ++i) {
-      const absl::Status submitted = executor_.Submit([idle] {
-        if (idle->Block()) delete idle;
-      });
+      const absl::Status submitted =
+          executor_.Submit([idle] { idle->Block(); });
       if (!submitted.ok()) abort();
     }
-    if (idle->Block()) delete idle;
+    idle->Block();
     runner_ = nullptr;
     inventory_ = nullptr;
   }
@@ -224,6 +223,7 @@ TEST_F(GuestLauncherTest, RacingRetriesOfOneRequestAreOneLaunch) {
   request.set_request_id(MakeUuid());
   std::vector<std::string> names(16);
   std::vector<std::thread> threads;
+  threads.reserve(names.size());
 
   for (std::string& name : names) {
     threads.emplace_back([&] {
@@ -364,10 +364,11 @@ TEST_F(GuestLauncherTest, CallerWithoutTheRightCannotLaunchForOthers) {
   const Permit permit = PermitForTest("user/alice", "guests.launch", "", "own");
 
   GuestLauncher launcher(GuestLauncher::Parts{});
-  launcher.Launch(permit, request, [&](absl::StatusOr<Operation> answer) {
-    refused = answer.status();
-    done.Notify();
-  });
+  launcher.Launch(permit, request,
+                  [&](const absl::StatusOr<Operation>& answer) {
+                    refused = answer.status();
+                    done.Notify();
+                  });
 
   ASSERT_TRUE(done.WaitForNotificationWithTimeout(kPatience));
   EXPECT_THAT(refused, StatusIs(absl::StatusCode::kPermissionDenied));

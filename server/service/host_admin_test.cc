@@ -119,6 +119,7 @@ TEST_F(HostAdminTest, OfTwoThatUseOneTokenOneComesIn) {
   cluster_.Channel(bearer);
   std::vector<absl::Status> outcomes(8);
   std::vector<std::thread> threads;
+  threads.reserve(outcomes.size());
 
   for (absl::Status& outcome : outcomes) {
     // Each has a key of its own.

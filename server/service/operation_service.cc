@@ -178,7 +178,7 @@ void OperationService::Cancel(
   CallAgent<Empty>(
       *client, info.method, request, delegation, info.deadline - absl::Now(),
       [name = operation.name, host = operation.host,
-       done = std::move(done)](absl::StatusOr<Empty> answer) mutable {
+       done = std::move(done)](const absl::StatusOr<Empty>& answer) mutable {
         if (absl::IsNotFound(answer.status())) {
           return done(NotCancellable(name, "its host has not taken it on yet"));
         }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -147,7 +148,8 @@ void SqliteStore::WriteLoop() {
       absl::MutexLock lock(&mutex_);
       mutex_.Await(absl::Condition(this, &SqliteStore::HasWork));
       if (queue_.empty()) return;
-      const auto end = queue_.begin() + std::min(queue_.size(), kMaxBatch);
+      const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(
+                                            std::min(queue_.size(), kMaxBatch));
       batch.assign(queue_.begin(), end);
       queue_.erase(queue_.begin(), end);
     }

@@ -115,7 +115,7 @@ TEST_F(SqliteStoreTest, DamagedFileIsRefused) {
     }
   }
   std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(5 * 4096);
+  file.seekp(std::streamoff{5} * 4096);
   file << std::string(64, '\xff');
   file.close();
 

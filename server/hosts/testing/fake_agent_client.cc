@@ -248,7 +248,7 @@ void FakeAgent::Take(Attached console) {
   attached_.push_back(std::move(console));
 }
 
-void FakeAgent::Take(Received call, Completion<std::string> done) {
+void FakeAgent::Take(const Received& call, Completion<std::string> done) {
   absl::StatusOr<std::string> answer = std::string();
   {
     absl::MutexLock lock(&mutex_);

@@ -98,7 +98,7 @@ class FakeAgent {
     Completion<std::string> done;
   };
 
-  void Take(Received call, Completion<std::string> done)
+  void Take(const Received& call, Completion<std::string> done)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Take(Attached console) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<std::string> Answer(const Received& call)

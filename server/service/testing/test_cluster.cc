@@ -126,8 +126,9 @@ void TestCluster::Parts::MakeDomain(const TestCluster& cluster,
                        [agents = &cluster.agents_](const EnrolledHost& host)
                            -> absl::StatusOr<std::unique_ptr<AgentClient>> {
                          const auto agent = agents->find(host.name);
-                         if (agent != agents->end())
+                         if (agent != agents->end()) {
                            return agent->second->NewClient();
+                         }
                          return absl::InvalidArgumentError("nobody is there");
                        },
                        timing});

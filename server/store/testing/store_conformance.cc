@@ -290,14 +290,15 @@ TEST_P(StoreConformanceTest, CallbackMayUseTheStoreAndEndItsOwnWatch) {
   absl::Notification started;
   absl::Notification ended;
   int calls = 0;
-  watch = store_->StartWatch("a", 0, [&](absl::StatusOr<WatchBatch> batch) {
-    started.WaitForNotification();
-    ++calls;
-    EXPECT_THAT(batch, IsOk());
-    MustPut(*store_, "b", "from the callback");
-    watch.reset();
-    ended.Notify();
-  });
+  watch =
+      store_->StartWatch("a", 0, [&](const absl::StatusOr<WatchBatch>& batch) {
+        started.WaitForNotification();
+        ++calls;
+        EXPECT_THAT(batch, IsOk());
+        MustPut(*store_, "b", "from the callback");
+        watch.reset();
+        ended.Notify();
+      });
   started.Notify();
   MustPut(*store_, "a", "1");
   ASSERT_TRUE(ended.WaitForNotificationWithTimeout(kPatience));
@@ -314,11 +315,12 @@ TEST_P(StoreConformanceTest, EndingAWatchWaitsForItsCall) {
   absl::Notification entered;
   absl::Notification leave;
   bool left = false;
-  auto watch = store_->StartWatch("a", 0, [&](absl::StatusOr<WatchBatch>) {
-    entered.Notify();
-    leave.WaitForNotificationWithTimeout(kPatience);
-    left = true;
-  });
+  auto watch =
+      store_->StartWatch("a", 0, [&](const absl::StatusOr<WatchBatch>&) {
+        entered.Notify();
+        leave.WaitForNotificationWithTimeout(kPatience);
+        left = true;
+      });
   MustPut(*store_, "a", "1");
   ASSERT_TRUE(entered.WaitForNotificationWithTimeout(kPatience));
 
@@ -367,6 +369,7 @@ TEST_P(StoreConformanceTest, ConcurrentCompareAndSwapLosesNothing) {
   constexpr int kIncrements = 25;
   MustPut(*store_, "counter", "0");
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([this] {
       for (int done = 0; done < kIncrements;) {
@@ -393,6 +396,7 @@ TEST_P(StoreConformanceTest, ListThenWatchMissesNothingWhileOthersWrite) {
   constexpr int kThreads = 4;
   constexpr int kPuts = 50;
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([this, t] {
       for (int i = 0; i < kPuts; ++i) {
@@ -408,7 +412,7 @@ TEST_P(StoreConformanceTest, ListThenWatchMissesNothingWhileOthersWrite) {
   for (std::thread& thread : threads) thread.join();
 
   // Every put has a revision of its own, so the watch has the rest, in order.
-  const size_t rest = kThreads * kPuts - seen->kvs.size();
+  const size_t rest = size_t{kThreads} * kPuts - seen->kvs.size();
   const std::vector<std::string> told = recorder.WaitFor(rest);
   ASSERT_EQ(told.size(), rest);
   for (size_t i = 0; i < rest; ++i) {
