@@ -67,7 +67,8 @@ absl::StatusOr<Operation> Poll(ApiClient& client, const std::string& name,
   request.set_name(name);
   const int64_t nanos = absl::ToInt64Nanoseconds(span);
   request.mutable_timeout()->set_seconds(nanos / 1000000000);
-  request.mutable_timeout()->set_nanos(nanos % 1000000000);
+  request.mutable_timeout()->set_nanos(
+      static_cast<int32_t>(nanos % 1000000000));
   absl::Duration delay = client.retry_delay();
   for (int attempt = 1;; ++attempt) {
     absl::StatusOr<Operation> polled =

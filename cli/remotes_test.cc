@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -21,7 +22,8 @@ namespace {
 using ::testing::HasSubstr;
 
 VariableReader Variables(std::map<std::string, std::string> values) {
-  return [values](const std::string& name) -> std::optional<std::string> {
+  return [values = std::move(values)](
+             const std::string& name) -> std::optional<std::string> {
     const auto found = values.find(name);
     if (found == values.end()) return std::nullopt;
     return found->second;
@@ -34,7 +36,7 @@ std::string FreshHome() {
 
 // A home with remotes "lab" (current) and "other".
 std::string HomeWithRemotes() {
-  const std::string home = FreshHome();
+  std::string home = FreshHome();
   const Remotes remotes = {
       "lab",
       {{"lab", {"lab:7443", "/c.pem", "/k.pem", "/ca.pem", "server/lab"}},

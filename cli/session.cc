@@ -42,7 +42,8 @@ absl::StatusOr<ApiClient*> Session::Client() {
 }
 
 void Session::Print(absl::string_view text) {
-  environment_.out->write(text.data(), text.size());
+  environment_.out->write(text.data(),
+                          static_cast<std::streamsize>(text.size()));
   environment_.out->flush();
 }
 

@@ -93,13 +93,15 @@ std::string FormatBytes(int64_t bytes) {
   int power = 0;
   while (power < 3 && bytes >> (10 * (power + 2)) != 0) ++power;
   const int64_t unit = int64_t{1} << (10 * (power + 1));
-  if (bytes % unit == 0)
+  if (bytes % unit == 0) {
     return absl::StrCat(bytes / unit, kUnits.substr(power, 1));
+  }
   // 1536M says more than 1.5G, as long as it is short.
   if (power > 0 && bytes % (unit >> 10) == 0 && bytes / (unit >> 10) < 10000) {
     return absl::StrCat(bytes / (unit >> 10), kUnits.substr(power - 1, 1));
   }
-  return absl::StrFormat("%.1f%c", static_cast<double>(bytes) / unit,
+  return absl::StrFormat("%.1f%c",
+                         static_cast<double>(bytes) / static_cast<double>(unit),
                          kUnits[power]);
 }
 
@@ -107,8 +109,8 @@ std::string FormatAge(absl::Duration age) {
   if (age < absl::ZeroDuration()) age = absl::ZeroDuration();
   const int64_t seconds = absl::ToInt64Seconds(age);
   if (seconds < 120) return absl::StrCat(seconds, "s");
-  if (seconds < 120 * 60) return absl::StrCat(seconds / 60, "m");
-  if (seconds < 48 * 3600) return absl::StrCat(seconds / 3600, "h");
+  if (seconds < int64_t{120} * 60) return absl::StrCat(seconds / 60, "m");
+  if (seconds < int64_t{48} * 3600) return absl::StrCat(seconds / 3600, "h");
   return absl::StrCat(seconds / 86400, "d");
 }
 

@@ -108,7 +108,8 @@ absl::StatusOr<Operation> Stop(ApiClient& client, const std::string& name,
     ASSIGN_OR_RETURN(const absl::Duration grace, ParseSpan(options.grace));
     const int64_t nanos = absl::ToInt64Nanoseconds(grace);
     request.mutable_grace_period()->set_seconds(nanos / 1000000000);
-    request.mutable_grace_period()->set_nanos(nanos % 1000000000);
+    request.mutable_grace_period()->set_nanos(
+        static_cast<int32_t>(nanos % 1000000000));
   }
   return client.Call(&v1::Guests::Stub::StopGuest, client.guests(), request);
 }

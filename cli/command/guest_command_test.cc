@@ -18,7 +18,6 @@ namespace innkeeper {
 namespace {
 
 using google::longrunning::Operation;
-using google::longrunning::WaitOperationRequest;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;

@@ -76,9 +76,8 @@ INSTANTIATE_TEST_SUITE_P(
             "request_id: \"3f2504e0-4f89-41d3-9a0c-0305e82c3301\" "
             "validate_only: true }"},
         Row{{"launch", "x", "--network", "lan", "--network",
-             "networks/"
-             "wan,mac=52:54:00:12:34:56,model=e1000e,queues=2,address=192.0.2.7"
-             ",address=2001:db8::7",
+             ("networks/wan,mac=52:54:00:12:34:56,model=e1000e,queues=2,"
+              "address=192.0.2.7,address=2001:db8::7"),
              "--request-id", kId},
             "LaunchGuestRequest { guest_id: \"x\" guest { spec { vcpu_count: 1 "
             "memory_bytes: 536870912 networks { network: \"networks/lan\" } "

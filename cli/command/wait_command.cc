@@ -123,25 +123,24 @@ absl::Status RunWait(Session& session, const WaitOptions& options) {
   Seen seen;
   bool reached = false;
   bool gone = false;
-  const absl::Status status =
-      FollowStream<v1::Guests::Stub, v1::WatchGuestsRequest,
-                   v1::WatchGuestsResponse>(
-          *client, &v1::Guests::Stub::WatchGuests, client->guests(), request,
-          absl::Now() + timeout, /*start_afresh=*/true,
-          [&](const v1::WatchGuestsResponse& response) {
-            if (response.has_guest()) {
-              seen.guest = response.guest();
-            } else if (response.removed() == name) {
-              seen.guest.reset();
-              seen.all = true;
-            } else if (response.has_progress()) {
-              seen.all = true;
-            }
-            reached = IsReached(seen, wanted);
-            // Nobody can reach a state that is not there.
-            gone = !wanted.deleted && seen.all && !seen.guest.has_value();
-            return !reached && !gone;
-          });
+  absl::Status status = FollowStream<v1::Guests::Stub, v1::WatchGuestsRequest,
+                                     v1::WatchGuestsResponse>(
+      *client, &v1::Guests::Stub::WatchGuests, client->guests(), request,
+      absl::Now() + timeout, /*start_afresh=*/true,
+      [&](const v1::WatchGuestsResponse& response) {
+        if (response.has_guest()) {
+          seen.guest = response.guest();
+        } else if (response.removed() == name) {
+          seen.guest.reset();
+          seen.all = true;
+        } else if (response.has_progress()) {
+          seen.all = true;
+        }
+        reached = IsReached(seen, wanted);
+        // Nobody can reach a state that is not there.
+        gone = !wanted.deleted && seen.all && !seen.guest.has_value();
+        return !reached && !gone;
+      });
   if (reached) {
     if (wanted.address && !IsJson(session.format())) {
       session.Print(absl::StrCat(

@@ -74,7 +74,7 @@ std::string Table::RenderRow(const std::vector<Cell>& row) const {
 }
 
 std::string Coloured(absl::string_view text, Colour colour, bool coloured) {
-  const std::string shown = Printable(text);
+  std::string shown = Printable(text);
   if (!coloured || colour == Colour::kNone) return shown;
   return absl::StrCat(SequenceOf(colour), shown, "\x1b[0m");
 }
