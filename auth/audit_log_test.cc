@@ -26,7 +26,6 @@ namespace {
 
 using absl::StatusCode;
 using testing::HasSubstr;
-using testing::Not;
 
 class AuditLogTest : public testing::Test {
  protected:

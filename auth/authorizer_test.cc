@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -26,9 +27,7 @@ namespace innkeeper {
 namespace {
 
 using absl::StatusCode;
-using testing::Contains;
 using testing::ElementsAre;
-using testing::Not;
 
 class FakeResolver : public ResourceResolver {
  public:
@@ -322,7 +321,8 @@ TEST(AuthorizerTest, AForwarderCannotSpeakForThisMachineNorForMachines) {
                                       {"admin", "local/h1/*", "all"},
                                       {"admin", "local/s1/*", "all"}});
   const Principal server = *Principal::Parse("server/s1");
-  const auto forwarded = [&](Identity caller, absl::string_view permission) {
+  const auto forwarded = [&](const Identity& caller,
+                             absl::string_view permission) {
     return authorizer.Authorize(caller, server, permission, "", &resolver);
   };
   EXPECT_THAT(forwarded(Caller("user/alice"), "guests.list"), IsOk());
@@ -423,7 +423,7 @@ TEST(AuthorizerTest, ARecordedOperationGoesOnOnlyWhileItsCallerHasTheRight) {
 TEST(AuthorizerTest, RootsOperationsAreRestoredOnTheirOwnHostOnly) {
   const auto restore = [](absl::string_view principal,
                           std::optional<Principal> delegate) {
-    return With({}).Restore(*Principal::Parse(principal), delegate,
+    return With({}).Restore(*Principal::Parse(principal), std::move(delegate),
                             "guests.start", "guests/x");
   };
   EXPECT_THAT(restore("local/h1/0", {}), IsOk());

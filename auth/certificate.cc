@@ -138,8 +138,9 @@ absl::StatusOr<Certificate> ReadCertificate(const X509& x509,
                                 " URIs as alternative names and must have "
                                 "exactly one"));
   }
-  if (uris->front().size() > kMaxUriBytes)
+  if (uris->front().size() > kMaxUriBytes) {
     return Refused("its URI is too long");
+  }
   const absl::StatusOr<Principal> principal =
       Principal::FromSpiffeId(uris->front(), trust_domain);
   if (!principal.ok()) return Refused(principal.status().message());

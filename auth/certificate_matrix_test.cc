@@ -327,7 +327,7 @@ std::vector<Variant> StrengthVariants() {
 
 std::vector<Variant> ChainVariants() {
   const auto intermediate =
-      [](std::function<void(CertificateTemplate*)> change) {
+      [](const std::function<void(CertificateTemplate*)>& change) {
         return [change] { return Pki().IssueBy(Alice(), "user", change); };
       };
   const auto wrong_kind = [](const std::string& principal,

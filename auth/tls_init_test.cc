@@ -39,8 +39,7 @@ absl::Status TestFreshServer(const TlsFiles& files) {
   builder.RegisterCallbackGenericService(&service);
   const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr) return absl::InternalError("no server");
-  const absl::Status status =
-      TlsSelfTest(absl::StrCat("127.0.0.1:", port), files);
+  absl::Status status = TlsSelfTest(absl::StrCat("127.0.0.1:", port), files);
   server->Shutdown(std::chrono::system_clock::now());
   return status;
 }

@@ -22,6 +22,7 @@ FlagArguments::FlagArguments(int argc, char** argv)
 
 FlagArguments::FlagArguments(std::vector<std::string> arguments)
     : texts_(SpellFlags(std::move(arguments))) {
+  values_.reserve(texts_.size() + 1);
   for (std::string& text : texts_) values_.push_back(text.data());
   values_.push_back(nullptr);
 }

@@ -203,7 +203,7 @@ TEST_F(SqliteTest, DamageIsFoundByTheIntegrityCheck) {
     ASSERT_THAT(database->Execute("PRAGMA wal_checkpoint(TRUNCATE)"), IsOk());
   }
   std::fstream file(path_, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(3 * 4096);
+  file.seekp(std::streamoff{3} * 4096);
   file << std::string(64, '\xff');
   file.close();
 

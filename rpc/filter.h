@@ -70,7 +70,7 @@ class Filter {
     std::vector<size_t> children;  // Indices in nodes_.
   };
 
-  bool Evaluate(size_t node, const FieldSource& row) const;
+  bool Evaluate(size_t index, const FieldSource& row) const;
   static bool Test(const Term& term, const FieldSource& row);
   static bool MatchesParts(absl::string_view text,
                            const std::vector<std::string>& parts);

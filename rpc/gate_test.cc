@@ -28,10 +28,7 @@
 namespace innkeeper {
 namespace {
 
-using ::testing::Contains;
-using ::testing::Field;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
 

@@ -57,6 +57,7 @@ std::string Name(int i) { return absl::StrFormat("guests/g%05d", i); }
 // Guests of alice (even) and bob (odd), with 1 to 5 processors.
 ListSnapshot Guests(int count, size_t padding = 0) {
   std::vector<std::shared_ptr<const ListRow>> rows;
+  rows.reserve(static_cast<size_t>(count));
   for (int i = 0; i < count; ++i) {
     rows.push_back(std::make_shared<GuestRow>(
         Name(i), i % 2 == 0 ? "user/alice" : "user/bob", 1 + i * 7 % 5,

@@ -92,6 +92,7 @@ TEST(ResumeTokenTest, PointsSurvive) {
 
 TEST(ResumeTokenTest, ThousandHostsFitAndTooManyAreRefused) {
   std::vector<ResumePoint> points;
+  points.reserve(4000);
   for (int i = 0; i < 1000; ++i) {
     points.push_back({absl::StrCat(i), "3f2504e0-4f89-41d3-9a0c-0305e82c3301",
                       int64_t{1} << 40});

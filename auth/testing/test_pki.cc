@@ -131,8 +131,8 @@ TlsFiles TestPki::Write(const std::string& dir,
   if (mkdir(dir.c_str(), 0700) != 0 && errno != EEXIST) {
     Check(absl::InternalError(absl::StrCat("mkdir ", dir)));
   }
-  const TlsFiles files{std::string(kTestTrustDomain), dir + "/ca.pem",
-                       dir + "/cert.pem", dir + "/key.pem"};
+  TlsFiles files{std::string(kTestTrustDomain), dir + "/ca.pem",
+                 dir + "/cert.pem", dir + "/key.pem"};
   Check(WriteFileAtomically(files.ca_path, ca_pem_, 0644));
   Check(
       WriteFileAtomically(files.certificate_path, certificate.chain_pem, 0644));
