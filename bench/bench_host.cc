@@ -265,6 +265,7 @@ void BenchHost::Start(const std::string& binaries) {
       "--",
       "--config=" + dir_ + "/agent.conf"};
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   launcher_ = fork();

@@ -51,7 +51,7 @@ class BenchCaller {
   v1::ListGuestsResponse List() const;
   // -1: no answer.
   int TryList() const;
-  RawPlan Explain(const v1::LaunchGuestRequest& request) const;
+  RawPlan Explain(const v1::LaunchGuestRequest& launch) const;
 
  private:
   void Finish(const google::longrunning::Operation& begun,

@@ -32,6 +32,7 @@ void RunRound(const BenchHost& host, const std::vector<pid_t>& pids, bool hang,
     for (int i = 0; i < kHung; ++i) kill(pids[i], SIGSTOP);
   }
   std::vector<std::thread> callers;
+  callers.reserve(kHung);
   for (int i = 0; i < kHung; ++i) {
     callers.emplace_back([&host, i] { host.caller().TryPause(Id(i)); });
   }

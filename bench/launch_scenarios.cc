@@ -109,6 +109,7 @@ void RunAtOnce(const std::vector<std::function<void()>>& jobs,
                Samples* samples) {
   const absl::Time start = absl::Now();
   std::vector<std::thread> threads;
+  threads.reserve(jobs.size());
   for (const auto& job : jobs) threads.emplace_back(job);
   for (std::thread& thread : threads) thread.join();
   samples->AddSince(start);
@@ -129,6 +130,7 @@ void BenchLaunchRate(const BenchHost& host, const BenchOptions& options) {
   const int rounds = options.Rounds(20);
   for (int round = 0; round < rounds; ++round) {
     std::vector<std::function<void()>> jobs;
+    jobs.reserve(kAtOnce);
     for (int i = 0; i < kAtOnce; ++i) {
       jobs.push_back([&host, i] {
         host.caller().Launch(BenchGuest(absl::StrCat("bench-", i),

@@ -33,6 +33,7 @@ ListServerProcess::ListServerProcess(const std::string& binaries,
       absl::StrCat("--guests=", guests),         "--ca=" + files.ca_path,
       "--certificate=" + files.certificate_path, "--key=" + files.key_path};
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   posix_spawn_file_actions_t actions;

@@ -73,8 +73,8 @@ v1::Guest ToBasicView(const v1::Guest& guest) {
 
 GuestRowPtr MakeGuestRow(v1::Guest guest, std::string reported_name) {
   auto row = std::make_shared<GuestRow>();
-  row->reported_name =
-      reported_name.empty() ? guest.name() : std::move(reported_name);
+  row->reported_name = std::move(reported_name);
+  if (row->reported_name.empty()) row->reported_name = guest.name();
   row->basic_element = FrameListElement(ToBasicView(guest));
   row->full_element = FrameListElement(guest);
   row->attributes.name = guest.name();
@@ -116,7 +116,8 @@ void GuestTable::Insert(const GuestRowPtr& row) {
 }
 
 void GuestTable::Erase(const GuestRowPtr& row) {
-  // The pointers in the maps may be the last ones.
+  // The pointers in the maps may be the last ones, and `row` one of them.
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization)
   const GuestRowPtr keep = row;
   by_name_.erase(keep->guest.name());
   by_uid_.erase(keep->guest.uid());

@@ -97,7 +97,7 @@ void GuestWatchHub::StartOnLoop(GuestWatch watch) {
   }
   events_->GuestsSince(
       *watcher->watch.resume, watcher->watch.may_see,
-      [this, weak](absl::StatusOr<std::vector<std::string>> guests) {
+      [this, weak](const absl::StatusOr<std::vector<std::string>>& guests) {
         const WatcherPtr reader = weak.lock();
         if (reader == nullptr || reader->ended) return;
         if (!guests.ok()) {
