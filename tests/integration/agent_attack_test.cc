@@ -172,6 +172,7 @@ class FrameFloodTest : public AgentAttackTest {
     constexpr int kAttackers = 4;
     std::atomic<int> connections{0};
     std::vector<std::thread> attackers;
+    attackers.reserve(kAttackers);
     for (int i = 0; i < kAttackers; ++i) {
       attackers.emplace_back([&] { connections += Attack(first, more); });
     }

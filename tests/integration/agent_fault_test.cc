@@ -160,6 +160,7 @@ TEST(RacingCallersTest, OneRequestIdMakesOneGuest) {
   absl::Mutex lock;
   std::set<std::string> operations;
   std::vector<std::thread> threads;
+  threads.reserve(kCallers);
   for (int i = 0; i < kCallers; ++i) {
     threads.emplace_back([&] {
       const absl::StatusOr<Operation> begun = caller.Launch(request);

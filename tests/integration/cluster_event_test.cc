@@ -25,6 +25,7 @@ using testing::ElementsAreArray;
 
 std::vector<std::string> Texts(const std::vector<v1::Event>& events) {
   std::vector<std::string> texts;
+  texts.reserve(events.size());
   for (const v1::Event& event : events) {
     texts.push_back(event.ShortDebugString());
   }

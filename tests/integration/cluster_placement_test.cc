@@ -51,10 +51,11 @@ class ClusterPlacementTest : public testing::Test {
   void LaunchAll() {
     const Caller caller = cluster_.As("user/operator");
     std::vector<std::thread> threads;
+    threads.reserve(kLaunches);
     for (int i = 0; i < kLaunches; ++i) {
       threads.emplace_back([&, i] {
         outcomes_[i] = Insist(caller, [&]() -> absl::StatusOr<Operation> {
-          const absl::StatusOr<Operation> begun = caller.Launch(requests_[i]);
+          absl::StatusOr<Operation> begun = caller.Launch(requests_[i]);
           if (!begun.ok()) return begun;
           return caller.Wait(begun->name());
         });

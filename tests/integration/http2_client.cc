@@ -262,7 +262,7 @@ void Http2Client::HandleFrame(uint8_t type, uint8_t flags, uint32_t stream,
 absl::Status Http2Client::AwaitEnd(uint32_t stream, absl::Duration patience) {
   const absl::Time deadline = absl::Now() + patience;
   while (true) {
-    const absl::Status status = Flush();
+    absl::Status status = Flush();
     if (std::find(ended_.begin(), ended_.end(), stream) != ended_.end()) {
       ended_.clear();
       return absl::OkStatus();

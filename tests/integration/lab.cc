@@ -293,6 +293,7 @@ void Lab::Begin() {
   arguments.push_back("--");
   arguments.push_back("--config=" + dir_ + "/agent.conf");
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   const std::string log = dir_ + "/log";

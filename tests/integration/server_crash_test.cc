@@ -24,7 +24,6 @@ namespace {
 
 using google::longrunning::Operation;
 using testing::IsEmpty;
-using testing::SizeIs;
 
 constexpr char kGuest[] = "idle";
 
@@ -155,7 +154,7 @@ class ServerCrashTest : public testing::Test {
                                 const Request& request) {
     cluster_.ArmFailpoint(failpoint);
     EXPECT_THAT(cluster_.StartServer(), IsOk());
-    const absl::StatusOr<Operation> begun =
+    absl::StatusOr<Operation> begun =
         request.Send(cluster_.As("user/operator"));
     EXPECT_TRUE(Eventually([&] { return cluster_.FailpointReached(); }))
         << failpoint << " was not reached: " << begun.status();
