@@ -323,8 +323,8 @@ void EventHub::GuestsSince(const Positions& from,
   // Reads one log page after page.
   struct Reader {
     static void Run(EventHub* hub, std::shared_ptr<Gather> gather,
-                    std::string host, Position at, Position end,
-                    std::function<void()> arrive) {
+                    const std::string& host, Position at, const Position& end,
+                    const std::function<void()>& arrive) {
       if (at.sequence >= end.sequence) return arrive();
       hub->history_->Read(
           host, at, kHistoryPage,
