@@ -17,6 +17,7 @@
 #include "base/reason.h"
 #include "base/status_macros.h"
 #include "base/uuid.h"
+#include "server/hosts/host_directory.h"
 #include "server/inventory/host_view.h"
 #include "server/service/operation_view.h"
 
@@ -73,9 +74,8 @@ absl::StatusOr<GuestRoute> GuestForwarder::Route(
   route.host = HostId(route.row->guest.host());
   RETURN_IF_ERROR(parts_.inventory->CheckReachable(route.host));
   route.client = parts_.inventory->FindClient(route.host);
-  if (route.client == nullptr) {
-    return parts_.inventory->CheckReachable(route.host);
-  }
+  // It may have been removed between the two.
+  if (route.client == nullptr) return HostNotFoundError(route.host);
   route.fencing_number = parts_.inventory->FencingNumber(route.host);
   route.name = route.row->reported_name;
   return route;

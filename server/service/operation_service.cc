@@ -24,6 +24,7 @@
 #include "rpc/filter.h"
 #include "rpc/operations_view.h"
 #include "server/hosts/agent_client.h"
+#include "server/hosts/host_directory.h"
 #include "server/inventory/cluster_resolver.h"
 #include "server/service/operation_view.h"
 
@@ -171,7 +172,9 @@ void OperationService::Cancel(
   const absl::Status reachable = inventory_.CheckReachable(operation.host);
   const std::shared_ptr<AgentClient> client =
       inventory_.FindClient(operation.host);
-  if (!reachable.ok() || client == nullptr) return done(reachable);
+  if (!reachable.ok()) return done(reachable);
+  // It may have been removed between the two.
+  if (client == nullptr) return done(HostNotFoundError(operation.host));
   const Delegation delegation{permit.caller().principal, "",
                               operation.guest_uid,
                               inventory_.FencingNumber(operation.host)};
