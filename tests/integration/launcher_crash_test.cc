@@ -14,21 +14,25 @@
 namespace innkeeper {
 namespace {
 
-// Each failpoint under the verb that passes it. A deletion passes none: all
-// that the launcher has of a guest goes when that has stopped.
+// Each failpoint under the verb that passes it. What the launcher has of a
+// guest goes when that has stopped, but for what it keeps until it is deleted.
+CrashVerb VerbOf(const std::string& failpoint) {
+  if (absl::StrContains(failpoint, ".launch.")) return CrashVerb::kLaunch;
+  if (absl::StrContains(failpoint, ".forget.")) return CrashVerb::kDelete;
+  return CrashVerb::kStop;
+}
+
 std::vector<HostDeath> Deaths() {
   std::vector<HostDeath> deaths;
   for (const std::string& failpoint : Lab::LauncherFailpoints()) {
-    const bool launches = absl::StrContains(failpoint, ".launch.");
-    HostDeath death = {HostDeath::Victim::kLauncher,
-                       launches ? CrashVerb::kLaunch : CrashVerb::kStop,
-                       failpoint, 1, "lan"};
+    const CrashVerb verb = VerbOf(failpoint);
+    HostDeath death = {HostDeath::Victim::kLauncher, verb, failpoint, 1, "lan"};
     // A step of those launches only that ask for such a namespace.
     if (!absl::StrContains(failpoint, "user_namespace")) {
       deaths.push_back(death);
     }
     death.in_context = true;
-    if (launches) deaths.push_back(death);
+    if (verb == CrashVerb::kLaunch) deaths.push_back(death);
   }
   return deaths;
 }
