@@ -216,6 +216,7 @@ TEST_F(ContextTest, UserNamespaceHoldsTheGuestsIdsAlone) {
 
   LaunchPlan sleeper = plan;
   sleeper.guest = "sleeper";
+  sleeper.uid = Plan("sleeper").uid;
   sleeper.argv = {harness_.fake_qemu(), "sleep"};
   const auto launched = harness_.Launch(sleeper);
 
@@ -324,6 +325,7 @@ TEST_F(ContextTest, SliceHoldsTheGroupsAndGoesWithTheLastGuest) {
   }
   EXPECT_TRUE(weighed);
   plan.guest = "second";
+  plan.uid = Plan("second").uid;
   ASSERT_THAT(harness_.Launch(plan), IsOk());
 
   ASSERT_THAT(harness_.Release("sliced"), IsOk());
@@ -457,6 +459,7 @@ TEST_F(ContextTest, NamedNetworkIsEnteredAndAnotherNameRefused) {
   EXPECT_THAT(*offer->networks, Contains(name));
   // It is gone by name.
   plan.guest = "late";
+  plan.uid = Plan("late").uid;
   EXPECT_THAT(harness_.Launch(plan),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("namespaces.network.name")));
