@@ -89,7 +89,6 @@ std::string HostDetails(const v1::Host& host, absl::Time now, bool coloured) {
   fields.Add("Machine types", absl::StrJoin(host.machine_types(), ", "));
   fields.Add("Features", absl::StrJoin(host.features(), ", "));
   fields.Add("Labels", LabelsText(host.labels()));
-  fields.Add("Features", absl::StrJoin(host.features(), ", "));
   for (const v1::Host::Network& network : host.networks()) {
     fields.Add("Network", network.name());
   }
