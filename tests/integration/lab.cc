@@ -495,7 +495,7 @@ std::vector<pid_t> Lab::Processes(bool all) const {
 std::vector<std::string> Lab::Cgroups() const {
   const CgroupLayout layout = ParseCgroupMounts(
       ReadFile("/proc/self/mountinfo", size_t{1} << 22).value_or(""));
-  std::vector<std::string> mounts = {layout.unified};
+  std::vector<std::string> mounts = {layout.unified, layout.blkio};
   for (const auto& [unused, mount] : layout.v1) mounts.push_back(mount);
   std::vector<std::string> groups;
   for (const std::string& mount : mounts) {
