@@ -10,9 +10,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "agent/launch/capability_name.h"
 #include "agent/launch/context_offer.h"
 #include "agent/launch/launch_context.h"
-#include "agent/launcher/capability_name.h"
 #include "agent/launcher/context_config.h"
 #include "agent/launcher/credentials.h"
 #include "base/status_macros.h"
@@ -66,7 +66,8 @@ absl::StatusOr<ResolvedContext> ResolveContext(const LaunchContext& context,
     if (!resource.has_value()) continue;
     resolved.rlimits.push_back({*resource, static_cast<rlim_t>(limit.value)});
   }
-  resolved.nice = context.nice;
+  // Not what the launcher happens to have.
+  resolved.nice = context.nice.value_or(0);
   resolved.oom_score = context.oom_score_adj;
   if (!context.cpu_affinity.empty()) {
     ASSIGN_OR_RETURN(resolved.cpus, ParseCpuList(context.cpu_affinity));

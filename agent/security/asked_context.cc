@@ -1,7 +1,7 @@
 #include "agent/security/asked_context.h"
 
-#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,54 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "agent/guest/guest_record.h"
+#include "agent/launch/capability_name.h"
 #include "agent/launch/launch_context.h"
 #include "agent/launch/launch_plan.h"
 
 namespace innkeeper {
 namespace {
-
-// In the order of their numbers: capability.h of the kernel.
-constexpr absl::string_view kCapabilities[] = {"chown",
-                                               "dac_override",
-                                               "dac_read_search",
-                                               "fowner",
-                                               "fsetid",
-                                               "kill",
-                                               "setgid",
-                                               "setuid",
-                                               "setpcap",
-                                               "linux_immutable",
-                                               "net_bind_service",
-                                               "net_broadcast",
-                                               "net_admin",
-                                               "net_raw",
-                                               "ipc_lock",
-                                               "ipc_owner",
-                                               "sys_module",
-                                               "sys_rawio",
-                                               "sys_chroot",
-                                               "sys_ptrace",
-                                               "sys_pacct",
-                                               "sys_admin",
-                                               "sys_boot",
-                                               "sys_nice",
-                                               "sys_resource",
-                                               "sys_time",
-                                               "sys_tty_config",
-                                               "mknod",
-                                               "lease",
-                                               "audit_write",
-                                               "audit_control",
-                                               "setfcap",
-                                               "mac_override",
-                                               "mac_admin",
-                                               "syslog",
-                                               "wake_alarm",
-                                               "block_suspend",
-                                               "audit_read",
-                                               "perfmon",
-                                               "bpf",
-                                               "checkpoint_restore"};
 
 // What a context calls a limit, and what /proc/PID/limits does.
 constexpr std::pair<absl::string_view, absl::string_view> kLimits[] = {
@@ -79,10 +37,8 @@ constexpr std::pair<absl::string_view, absl::string_view> kLimits[] = {
 uint64_t MaskOf(const std::vector<std::string>& capabilities) {
   uint64_t mask = 0;
   for (const std::string& name : capabilities) {
-    const auto* const found =
-        std::find(std::begin(kCapabilities), std::end(kCapabilities), name);
-    if (found == std::end(kCapabilities)) continue;
-    mask |= uint64_t{1} << (found - std::begin(kCapabilities));
+    const std::optional<int> number = CapabilityNumber(name);
+    if (number.has_value()) mask |= uint64_t{1} << *number;
   }
   return mask;
 }

@@ -1,6 +1,6 @@
 // Names of capabilities.
-#ifndef INNKEEPER_AGENT_LAUNCHER_CAPABILITY_NAME_H_
-#define INNKEEPER_AGENT_LAUNCHER_CAPABILITY_NAME_H_
+#ifndef INNKEEPER_AGENT_LAUNCH_CAPABILITY_NAME_H_
+#define INNKEEPER_AGENT_LAUNCH_CAPABILITY_NAME_H_
 
 #include <optional>
 
@@ -14,4 +14,4 @@ std::optional<int> CapabilityNumber(absl::string_view name);
 
 }  // namespace innkeeper
 
-#endif  // INNKEEPER_AGENT_LAUNCHER_CAPABILITY_NAME_H_
+#endif  // INNKEEPER_AGENT_LAUNCH_CAPABILITY_NAME_H_

@@ -1,4 +1,4 @@
-#include "agent/launcher/capability_name.h"
+#include "agent/launch/capability_name.h"
 
 #include <linux/capability.h>
 
