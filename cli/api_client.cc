@@ -5,6 +5,8 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "base/error.h"
+#include "base/reason.h"
 #include "cli/interrupt.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
@@ -24,6 +26,11 @@ ApiClient::ApiClient(std::shared_ptr<grpc::Channel> channel,
       events_(v1::Events::NewStub(channel)),
       policy_(v1::Policy::NewStub(channel)),
       operations_(google::longrunning::Operations::NewStub(channel)) {}
+
+absl::Status ApiClient::SamePageAgain() {
+  return Error(absl::StatusCode::kInternal, reason::kInternal,
+               "the service sends the same page again and again");
+}
 
 bool ApiClient::HasRequestId(const google::protobuf::Message& request) {
   const google::protobuf::FieldDescriptor* field =

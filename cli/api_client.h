@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -56,6 +57,25 @@ class ApiClient {
     return response;
   }
 
+  // Every page of a list, one after the other; each is given to `take` as soon
+  // as it is there. Errors of Call; INTERNAL if the service sends the same page
+  // again and again.
+  template <typename Stub, typename Request, typename Response, typename Take>
+  absl::Status CallForPages(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                         const Request&,
+                                                         Response*),
+                            Stub& stub, Request request, const Take& take) {
+    while (true) {
+      absl::StatusOr<Response> page = Call(method, stub, request);
+      if (!page.ok()) return page.status();
+      const std::string next = page->next_page_token();
+      take(*page);
+      if (next.empty()) return absl::OkStatus();
+      if (next == request.page_token()) return SamePageAgain();
+      request.set_page_token(next);
+    }
+  }
+
   v1::Guests::Stub& guests() { return *guests_; }
   v1::Hosts::Stub& hosts() { return *hosts_; }
   v1::Consoles::Stub& consoles() { return *consoles_; }
@@ -67,6 +87,7 @@ class ApiClient {
   absl::Duration retry_delay() const { return retry_delay_; }
 
  private:
+  static absl::Status SamePageAgain();
   static bool HasRequestId(const google::protobuf::Message& request);
 
   absl::Status Attempt(

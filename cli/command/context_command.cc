@@ -11,13 +11,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "base/error.h"
-#include "base/reason.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
 #include "cli/command/context_flags.h"
 #include "cli/command/name_kind.h"
+#include "cli/command/print_list.h"
 #include "cli/name.h"
 #include "cli/output/context_view.h"
 #include "cli/output/format.h"
@@ -91,55 +91,27 @@ absl::Status RunShow(Session& session, const ContextOptions& options) {
   return PrintContext(session, context);
 }
 
-absl::StatusOr<v1::ListContextsResponse> ListAll(ApiClient& client) {
-  v1::ListContextsRequest request;
-  v1::ListContextsResponse all;
-  std::set<std::string> unreachable;
-  do {
-    ASSIGN_OR_RETURN(
-        v1::ListContextsResponse page,
-        client.Call(&Stub::ListContexts, client.contexts(), request));
-    for (v1::Context& context : *page.mutable_contexts()) {
-      all.add_contexts()->Swap(&context);
-    }
-    unreachable.insert(page.unreachable().begin(), page.unreachable().end());
-    if (!page.next_page_token().empty() &&
-        page.next_page_token() == request.page_token()) {
-      return Error(absl::StatusCode::kInternal, reason::kInternal,
-                   "the service sends the same page again and again")
-          .Build();
-    }
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  for (const std::string& host : unreachable) all.add_unreachable(host);
-  return all;
-}
-
 absl::Status RunList(Session& session) {
   ASSIGN_OR_RETURN(ApiClient * client, session.Client());
-  ASSIGN_OR_RETURN(const v1::ListContextsResponse response, ListAll(*client));
-  if (response.unreachable_size() > 0) {
+  v1::ListContextsResponse all;
+  std::set<std::string> unreachable;
+  RETURN_IF_ERROR(client->CallForPages(
+      &Stub::ListContexts, client->contexts(), v1::ListContextsRequest(),
+      [&](v1::ListContextsResponse& page) {
+        all.mutable_contexts()->MergeFrom(page.contexts());
+        unreachable.insert(page.unreachable().begin(),
+                           page.unreachable().end());
+      }));
+  for (const std::string& host : unreachable) all.add_unreachable(host);
+  if (!unreachable.empty()) {
     session.Warn(absl::StrCat("unreachable, contexts unknown: ",
-                              absl::StrJoin(response.unreachable(), ", ")));
-  }
-  if (session.format() == OutputFormat::kJson) {
-    return session.PrintJson(response);
+                              absl::StrJoin(unreachable, ", ")));
   }
   const bool wide = session.format() == OutputFormat::kWide;
-  Table table = ContextTable(wide, session.coloured());
-  for (const v1::Context& context : response.contexts()) {
-    if (session.format() == OutputFormat::kJsonl) {
-      RETURN_IF_ERROR(session.PrintJson(context));
-    } else if (session.format() == OutputFormat::kName) {
-      session.PrintLine(context.name());
-    } else {
-      table.Add(ContextRow(context, wide, session.environment().clock->Now()));
-    }
-  }
-  if (wide || session.format() == OutputFormat::kTable) {
-    session.Print(table.Render());
-  }
-  return absl::OkStatus();
+  const absl::Time now = session.environment().clock->Now();
+  return PrintList(
+      session, all, all.contexts(), ContextTable(wide, session.coloured()),
+      [&](const v1::Context& one) { return ContextRow(one, wide, now); });
 }
 
 absl::Status RunDelete(Session& session, const ContextOptions& options) {

@@ -8,12 +8,11 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "base/error.h"
-#include "base/reason.h"
 #include "base/status_macros.h"
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
 #include "cli/command/name_kind.h"
+#include "cli/command/print_list.h"
 #include "cli/name.h"
 #include "cli/output/format.h"
 #include "cli/output/host_view.h"
@@ -37,49 +36,22 @@ struct HostOptions {
   bool force = false;
 };
 
-absl::StatusOr<v1::ListHostsResponse> ListAll(ApiClient& client,
-                                              v1::ListHostsRequest request) {
-  v1::ListHostsResponse all;
-  do {
-    ASSIGN_OR_RETURN(v1::ListHostsResponse page,
-                     client.Call(&Stub::ListHosts, client.hosts(), request));
-    for (v1::Host& host : *page.mutable_hosts()) all.add_hosts()->Swap(&host);
-    if (!page.next_page_token().empty() &&
-        page.next_page_token() == request.page_token()) {
-      return Error(absl::StatusCode::kInternal, reason::kInternal,
-                   "the service sends the same page again and again")
-          .Build();
-    }
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  return all;
-}
-
 absl::Status RunList(Session& session, const HostOptions& options) {
   v1::ListHostsRequest request;
   request.set_filter(options.filter);
   request.set_order_by(options.sort_by);
   ASSIGN_OR_RETURN(ApiClient * client, session.Client());
-  ASSIGN_OR_RETURN(const v1::ListHostsResponse response,
-                   ListAll(*client, request));
-  if (session.format() == OutputFormat::kJson) {
-    return session.PrintJson(response);
-  }
+  v1::ListHostsResponse all;
+  RETURN_IF_ERROR(
+      client->CallForPages(&Stub::ListHosts, client->hosts(), request,
+                           [&](v1::ListHostsResponse& page) {
+                             all.mutable_hosts()->MergeFrom(page.hosts());
+                           }));
   const bool wide = session.format() == OutputFormat::kWide;
-  Table table = HostTable(wide, session.coloured());
-  for (const v1::Host& host : response.hosts()) {
-    if (session.format() == OutputFormat::kJsonl) {
-      RETURN_IF_ERROR(session.PrintJson(host));
-    } else if (session.format() == OutputFormat::kName) {
-      session.PrintLine(host.name());
-    } else {
-      table.Add(HostRow(host, wide, session.environment().clock->Now()));
-    }
-  }
-  if (wide || session.format() == OutputFormat::kTable) {
-    session.Print(table.Render());
-  }
-  return absl::OkStatus();
+  const absl::Time now = session.environment().clock->Now();
+  return PrintList(
+      session, all, all.hosts(), HostTable(wide, session.coloured()),
+      [&](const v1::Host& host) { return HostRow(host, wide, now); });
 }
 
 absl::Status RunShow(Session& session, const HostOptions& options) {

@@ -17,6 +17,7 @@
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
 #include "cli/command/name_kind.h"
+#include "cli/command/print_list.h"
 #include "cli/filter.h"
 #include "cli/name.h"
 #include "cli/output/format.h"
@@ -63,66 +64,29 @@ void WarnUnreachable(Session& session,
                             absl::StrJoin(hosts, ", ")));
 }
 
-// Every page as one response; each host that is away is named once.
-absl::StatusOr<v1::ListGuestsResponse> ListAll(ApiClient& client,
-                                               v1::ListGuestsRequest request) {
-  v1::ListGuestsResponse all;
-  absl::btree_set<std::string> unreachable;
-  do {
-    ASSIGN_OR_RETURN(
-        v1::ListGuestsResponse page,
-        client.Call(&v1::Guests::Stub::ListGuests, client.guests(), request));
-    unreachable.insert(page.unreachable().begin(), page.unreachable().end());
-    for (v1::Guest& guest : *page.mutable_guests()) {
-      all.add_guests()->Swap(&guest);
-    }
-    if (!page.next_page_token().empty() &&
-        page.next_page_token() == request.page_token()) {
-      return Error(absl::StatusCode::kInternal, reason::kInternal,
-                   "the service sends the same page again and again")
-          .Build();
-    }
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  for (const std::string& host : unreachable) all.add_unreachable(host);
-  return all;
-}
-
 absl::Status RunOnce(Session& session, const ListOptions& options) {
   v1::ListGuestsRequest request;
   ASSIGN_OR_RETURN(*request.mutable_filter(), FilterOf(options));
   request.set_order_by(options.sort_by);
   request.set_view(ViewOf(session, options));
   ASSIGN_OR_RETURN(ApiClient * client, session.Client());
-  ASSIGN_OR_RETURN(const v1::ListGuestsResponse response,
-                   ListAll(*client, request));
-  WarnUnreachable(
-      session, {response.unreachable().begin(), response.unreachable().end()});
+  v1::ListGuestsResponse all;
+  absl::btree_set<std::string> unreachable;
+  RETURN_IF_ERROR(
+      client->CallForPages(&v1::Guests::Stub::ListGuests, client->guests(),
+                           request, [&](v1::ListGuestsResponse& page) {
+                             all.mutable_guests()->MergeFrom(page.guests());
+                             unreachable.insert(page.unreachable().begin(),
+                                                page.unreachable().end());
+                           }));
+  // Each host that is away is named once.
+  for (const std::string& host : unreachable) all.add_unreachable(host);
+  WarnUnreachable(session, unreachable);
   const bool wide = session.format() == OutputFormat::kWide;
-  switch (session.format()) {
-    case OutputFormat::kJson:
-      return session.PrintJson(response);
-    case OutputFormat::kJsonl:
-      for (const v1::Guest& guest : response.guests()) {
-        RETURN_IF_ERROR(session.PrintJson(guest));
-      }
-      return absl::OkStatus();
-    case OutputFormat::kName:
-      for (const v1::Guest& guest : response.guests()) {
-        session.PrintLine(guest.name());
-      }
-      return absl::OkStatus();
-    case OutputFormat::kTable:
-    case OutputFormat::kWide:
-      break;
-  }
-  Table table = GuestTable(wide, session.coloured());
   const absl::Time now = session.environment().clock->Now();
-  for (const v1::Guest& guest : response.guests()) {
-    table.Add(GuestRow(guest, wide, now));
-  }
-  session.Print(table.Render());
-  return absl::OkStatus();
+  return PrintList(
+      session, all, all.guests(), GuestTable(wide, session.coloured()),
+      [&](const v1::Guest& guest) { return GuestRow(guest, wide, now); });
 }
 
 // Shows one update after the other. What is there at the start becomes one

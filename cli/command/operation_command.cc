@@ -3,19 +3,20 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "CLI/App.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "base/error.h"
-#include "base/reason.h"
+#include "absl/time/time.h"
 #include "base/status_macros.h"
 #include "cli/api_client.h"
 #include "cli/command/command_set.h"
 #include "cli/command/guest_operation.h"
 #include "cli/command/name_kind.h"
+#include "cli/command/print_list.h"
 #include "cli/errors.h"
 #include "cli/name.h"
 #include "cli/output/fields.h"
@@ -54,25 +55,17 @@ Cell StateCell(const Operation& operation) {
                                : Cell("done", Colour::kGood);
 }
 
-absl::StatusOr<ListOperationsResponse> ListAll(ApiClient& client,
-                                               ListOperationsRequest request) {
-  ListOperationsResponse all;
-  do {
-    ASSIGN_OR_RETURN(
-        ListOperationsResponse page,
-        client.Call(&Stub::ListOperations, client.operations(), request));
-    for (Operation& operation : *page.mutable_operations()) {
-      all.add_operations()->Swap(&operation);
-    }
-    if (!page.next_page_token().empty() &&
-        page.next_page_token() == request.page_token()) {
-      return Error(absl::StatusCode::kInternal, reason::kInternal,
-                   "the service sends the same page again and again")
-          .Build();
-    }
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  return all;
+std::vector<Cell> OperationRow(const Operation& operation, absl::Time now) {
+  const v1::GuestOperationMetadata metadata = MetadataOf(operation);
+  return {std::string(ShortName(operation.name())),
+          metadata.verb(),
+          std::string(ShortName(metadata.guest())),
+          StateCell(operation),
+          metadata.step(),
+          metadata.caller(),
+          metadata.has_create_time()
+              ? FormatAge(now - ToTime(metadata.create_time()))
+              : std::string()};
 }
 
 absl::Status RunList(Session& session, const OperationOptions& options) {
@@ -80,36 +73,18 @@ absl::Status RunList(Session& session, const OperationOptions& options) {
   request.set_name("operations");
   request.set_filter(options.filter);
   ASSIGN_OR_RETURN(ApiClient * client, session.Client());
-  ASSIGN_OR_RETURN(const ListOperationsResponse response,
-                   ListAll(*client, request));
-  if (session.format() == OutputFormat::kJson) {
-    return session.PrintJson(response);
-  }
-  Table table({"NAME", "VERB", "GUEST", "STATE", "STEP", "CALLER", "AGE"},
-              session.coloured());
-  for (const Operation& operation : response.operations()) {
-    if (session.format() == OutputFormat::kJsonl) {
-      RETURN_IF_ERROR(session.PrintJson(operation));
-      continue;
-    }
-    if (session.format() == OutputFormat::kName) {
-      session.PrintLine(operation.name());
-      continue;
-    }
-    const v1::GuestOperationMetadata metadata = MetadataOf(operation);
-    table.Add({std::string(ShortName(operation.name())), metadata.verb(),
-               std::string(ShortName(metadata.guest())), StateCell(operation),
-               metadata.step(), metadata.caller(),
-               metadata.has_create_time()
-                   ? FormatAge(session.environment().clock->Now() -
-                               ToTime(metadata.create_time()))
-                   : std::string()});
-  }
-  if (session.format() == OutputFormat::kTable ||
-      session.format() == OutputFormat::kWide) {
-    session.Print(table.Render());
-  }
-  return absl::OkStatus();
+  ListOperationsResponse all;
+  RETURN_IF_ERROR(client->CallForPages(
+      &Stub::ListOperations, client->operations(), request,
+      [&](ListOperationsResponse& page) {
+        all.mutable_operations()->MergeFrom(page.operations());
+      }));
+  const absl::Time now = session.environment().clock->Now();
+  return PrintList(
+      session, all, all.operations(),
+      Table({"NAME", "VERB", "GUEST", "STATE", "STEP", "CALLER", "AGE"},
+            session.coloured()),
+      [&](const Operation& one) { return OperationRow(one, now); });
 }
 
 absl::StatusOr<Operation> Get(ApiClient& client, const std::string& text) {

@@ -56,30 +56,20 @@ struct Report {
   int differing = 0;  // Guests.
 };
 
-absl::Status SamePageAgain() {
-  return Error(absl::StatusCode::kInternal, reason::kInternal,
-               "the service sends the same page again and again");
-}
-
 absl::Status ReadHosts(ApiClient& client, const std::string& only,
                        Report* report) {
-  v1::ListHostsRequest request;
-  do {
-    ASSIGN_OR_RETURN(
-        v1::ListHostsResponse page,
-        client.Call(&v1::Hosts::Stub::ListHosts, client.hosts(), request));
-    for (v1::Host& host : *page.mutable_hosts()) {
-      if (!only.empty() && host.name() != only) continue;
-      if (host.state() != v1::Host::UP) report->unreachable.insert(host.name());
-      report->hosts.push_back(std::move(host));
-    }
-    if (!page.next_page_token().empty() &&
-        page.next_page_token() == request.page_token()) {
-      return SamePageAgain();
-    }
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  return absl::OkStatus();
+  return client.CallForPages(&v1::Hosts::Stub::ListHosts, client.hosts(),
+                             v1::ListHostsRequest(),
+                             [&](v1::ListHostsResponse& page) {
+                               for (v1::Host& host : *page.mutable_hosts()) {
+                                 if (!only.empty() && host.name() != only)
+                                   continue;
+                                 if (host.state() != v1::Host::UP) {
+                                   report->unreachable.insert(host.name());
+                                 }
+                                 report->hosts.push_back(std::move(host));
+                               }
+                             });
 }
 
 absl::StatusOr<std::vector<std::string>> ReadGuests(ApiClient& client,
@@ -88,19 +78,15 @@ absl::StatusOr<std::vector<std::string>> ReadGuests(ApiClient& client,
   std::vector<std::string> names;
   v1::ListGuestsRequest request;
   request.set_filter(filter);
-  do {
-    ASSIGN_OR_RETURN(
-        const v1::ListGuestsResponse page,
-        client.Call(&v1::Guests::Stub::ListGuests, client.guests(), request));
-    for (const v1::Guest& guest : page.guests()) names.push_back(guest.name());
-    report->unreachable.insert(page.unreachable().begin(),
-                               page.unreachable().end());
-    if (!page.next_page_token().empty() &&
-        page.next_page_token() == request.page_token()) {
-      return SamePageAgain();
-    }
-    request.set_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  RETURN_IF_ERROR(client.CallForPages(
+      &v1::Guests::Stub::ListGuests, client.guests(), request,
+      [&](v1::ListGuestsResponse& page) {
+        for (const v1::Guest& guest : page.guests()) {
+          names.push_back(guest.name());
+        }
+        report->unreachable.insert(page.unreachable().begin(),
+                                   page.unreachable().end());
+      }));
   return names;
 }
 
