@@ -54,7 +54,7 @@ TEST(CgroupTest, VersionOneAloneKillsByFreezing) {
   CgroupLayout layout =
       ParseCgroupMounts(ReadFile("/proc/self/mountinfo", 1 << 22).value_or(""));
   if (layout.v1.count("freezer") == 0) {
-    GTEST_SKIP() << "this host has no version 1 hierarchies to try it with";
+    GTEST_SKIP() << "NOT RUN: this host has no version 1 hierarchies";
   }
   layout.unified.clear();
   Cgroups cgroups(layout, absl::StrCat("innkeeper-v1-", getpid()));

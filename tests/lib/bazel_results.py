@@ -8,10 +8,15 @@ and for each target that did not build. A command without tests counts as one
 check by itself. Nothing that Bazel was asked to run can be lost: a test that
 was configured and has no verdict has failed, and so has a command that ended
 badly without naming a target.
+
+Each test case that a program left out by itself, because of what the machine
+lacks, is a line "SKIPPED STAGE LABEL CASE" beside the verdict of the others.
 """
 
 import json
 import sys
+import urllib.parse
+import xml.etree.ElementTree
 
 
 def read_events(path):
@@ -50,9 +55,35 @@ def verdicts(events):
     return tests, built, passed
 
 
+def skipped_in(path):
+    """The cases that the report of one test in `path` says were skipped."""
+    try:
+        cases = xml.etree.ElementTree.parse(path).iter("testcase")
+    except (OSError, xml.etree.ElementTree.ParseError):
+        return []
+    return [f"{case.get('classname')}.{case.get('name')}" for case in cases
+            if case.get("result") == "skipped"
+            or case.find("skipped") is not None]
+
+
+def skips(events):
+    """Pairs of label and case, each once, of all that was skipped."""
+    found = set()
+    for event in events:
+        label = event.get("id", {}).get("testResult", {}).get("label")
+        outputs = event.get("testResult", {}).get("testActionOutput", [])
+        for output in outputs:
+            if label and output.get("name") == "test.xml":
+                uri = urllib.parse.urlparse(output.get("uri", ""))
+                path = urllib.parse.unquote(uri.path)
+                found.update((label, case) for case in skipped_in(path))
+    return sorted(found)
+
+
 def main():
     stage, code, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    tests, built, passed = verdicts(read_events(path))
+    events = read_events(path)
+    tests, built, passed = verdicts(events)
     results = {}
     for label, well in built.items():
         if not well:
@@ -65,6 +96,8 @@ def main():
         results["the command"] = code == 0
     for label in sorted(results):
         print("ok" if results[label] else "FAILED", stage, label)
+    for label, case in skips(events):
+        print("SKIPPED", stage, label, case)
 
 
 if __name__ == "__main__":
