@@ -303,7 +303,7 @@ TEST_F(ContextTest, LimitsAndSchedulingAreTheContexts) {
   EXPECT_THAT(keepers, ContainsRegex("Max open files +1024 +1024 "));
   EXPECT_THAT(keepers, ContainsRegex("Max cpu time +unlimited +unlimited "));
   EXPECT_EQ(getpriority(PRIO_PROCESS, static_cast<id_t>(launched->keeper_pid)),
-            0);
+            getpriority(PRIO_PROCESS, 0));
 }
 
 TEST_F(ContextTest, SliceHoldsTheGroupsAndGoesWithTheLastGuest) {

@@ -34,7 +34,7 @@ struct JailSpec {
   std::vector<std::string> environment;  // "NAME=value", beside the usual.
   Credentials qemu;
   std::vector<Rlimit> qemu_limits;
-  std::optional<int> nice;
+  int nice = 0;
   std::vector<int> cpus;  // None: all.
   SecurityLabels labels;
   uint32_t landlock_abi = 0;      // 0: no Landlock.

@@ -23,7 +23,7 @@ struct ResolvedContext {
   std::string root;           // A directory; empty: the usual root.
   uint32_t landlock_abi = 0;  // 0: Landlock is not used.
   std::vector<Rlimit> rlimits;
-  std::optional<int> nice;
+  int nice = 0;
   std::vector<int> cpus;  // None: all.
   std::optional<int> oom_score;
   std::vector<std::string> environment;  // "NAME=value"

@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 
 #include <cerrno>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,9 +29,9 @@ std::string OwnCpus() {
   return list;
 }
 
-absl::Status Schedule(std::optional<int> nice, const std::vector<int>& cpus) {
-  if (nice.has_value() && setpriority(PRIO_PROCESS, 0, *nice) != 0) {
-    return ErrnoError(errno, absl::StrCat("set nice to ", *nice));
+absl::Status Schedule(int nice, const std::vector<int>& cpus) {
+  if (setpriority(PRIO_PROCESS, 0, nice) != 0) {
+    return ErrnoError(errno, absl::StrCat("set nice to ", nice));
   }
   if (cpus.empty()) return absl::OkStatus();
   cpu_set_t set;

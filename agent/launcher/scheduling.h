@@ -2,7 +2,6 @@
 #ifndef INNKEEPER_AGENT_LAUNCHER_SCHEDULING_H_
 #define INNKEEPER_AGENT_LAUNCHER_SCHEDULING_H_
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,9 +12,9 @@ namespace innkeeper {
 // The calling process's processors as in cpuset(7): "0-3,6".
 std::string OwnCpus();
 
-// Of the calling process and what it makes later: nice(2), which is left as it
-// is without a value, and processors, of OwnCpus(); all if `cpus` is empty.
-absl::Status Schedule(std::optional<int> nice, const std::vector<int>& cpus);
+// Of the calling process and what it makes later: nice(2), and processors, of
+// OwnCpus(); all if `cpus` is empty.
+absl::Status Schedule(int nice, const std::vector<int>& cpus);
 
 }  // namespace innkeeper
 

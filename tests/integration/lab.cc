@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -304,8 +303,6 @@ void Lab::Begin() {
   if (launcher_ == 0) {
     // Even a test that is killed must not leave its launcher.
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    // As a service is, however the tests are run: guests inherit it.
-    setpriority(PRIO_PROCESS, 0, 0);
     const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     dup2(fd, STDOUT_FILENO);
     dup2(fd, STDERR_FILENO);

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -163,8 +162,6 @@ void LauncherHarness::Spawn(const std::vector<std::string>& environment,
   arguments.push_back(dir_ + "/agent.sock");
   pid_ = fork();
   if (pid_ != 0) return;
-  // As a service is, however the tests are run: guests inherit it.
-  setpriority(PRIO_PROCESS, 0, 0);
   std::vector<char*> argv;
   argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
