@@ -249,21 +249,43 @@ void EventHub::ReadHistory(const WatcherPtr& watcher, const std::string& host) {
                     "events.history",
                     {{"host", host}, {"error", events.status().message()}});
               }
-              Position& cursor = reader->cursors[host];
-              // Nothing is kept of what was there when it was asked for. What
-              // has come since then is still to be sent.
-              if (events->empty()) cursor = head;
-              for (v1::Event& event : *events) {
-                cursor.epoch = event.epoch();
-                cursor.sequence = event.sequence();
-                auto update = std::make_shared<v1::WatchEventsResponse>();
-                *update->mutable_event() = std::move(event);
-                Send(reader, std::move(update));
-                if (reader->since_mark >= kMarkEvents) Mark(reader);
+              if (TakePage(reader, host, head, *std::move(events))) {
+                Pump(reader);
               }
-              Pump(reader);
             });
       });
+}
+
+bool EventHub::TakePage(const WatcherPtr& watcher, const std::string& host,
+                        const Position& asked_at,
+                        std::vector<v1::Event> events) {
+  const auto log = logs_.find(host);
+  if (log == logs_.end()) return true;
+  const Position& head = log->second.head;
+  Position& cursor = watcher->cursors[host];
+  if (head.epoch != asked_at.epoch) {
+    // The log was begun anew meanwhile: asked again from wherever it is now.
+    return true;
+  }
+  // Nothing is kept of what was there when it was asked for. What has come
+  // since then is still to be sent.
+  if (events.empty()) cursor = asked_at;
+  for (v1::Event& event : events) {
+    // The host is a little ahead of what it has told the hub, by an event, or
+    // by a log that it has begun anew. It tells of that soon.
+    if (event.epoch() != head.epoch) return false;
+    if (event.sequence() > head.sequence) {
+      cursor = head;
+      break;
+    }
+    cursor.epoch = event.epoch();
+    cursor.sequence = event.sequence();
+    auto update = std::make_shared<v1::WatchEventsResponse>();
+    *update->mutable_event() = std::move(event);
+    Send(watcher, std::move(update));
+    if (watcher->since_mark >= kMarkEvents) Mark(watcher);
+  }
+  return true;
 }
 
 void EventHub::Send(

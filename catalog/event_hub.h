@@ -88,6 +88,11 @@ class EventHub {
   // False if the watcher waits: for its stream or for the history.
   bool PumpLog(const WatcherPtr& watcher, const std::string& host, Log* log);
   void ReadHistory(const WatcherPtr& watcher, const std::string& host);
+  // Sends a page of the history that was read when the log ended at `asked_at`,
+  // as far as the hub knows the log by now: what is beyond comes by Publish or
+  // SetHead. False if there is nothing to go on with before that.
+  bool TakePage(const WatcherPtr& watcher, const std::string& host,
+                const Position& asked_at, std::vector<v1::Event> events);
   void Send(const WatcherPtr& watcher,
             const std::shared_ptr<const v1::WatchEventsResponse>& event);
   void Mark(const WatcherPtr& watcher);

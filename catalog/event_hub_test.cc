@@ -223,6 +223,51 @@ TEST_F(EventHubTest, EventThatComesWhileNothingIsFoundIsNotLost) {
   EXPECT_THAT(ReadEvents(stream, 1), ElementsAre("hosts/h1:51"));
 }
 
+// The host has written events that it has not told the hub of yet.
+TEST_F(EventHubTest, HistoryThatIsAheadOfTheHubIsSentOnceAndEndsNobody) {
+  for (int i = 1; i <= 5; ++i) history_.Add(MakeEvent("hosts/h1", i));
+  hub_->SetHead("hosts/h1", {"1", 3});
+  Stream stream;
+
+  Start(stream, std::nullopt, true);
+  EXPECT_THAT(ReadEvents(stream, 3),
+              ElementsAre("hosts/h1:1", "hosts/h1:2", "hosts/h1:3"));
+  hub_->Publish(MakeEvent("hosts/h1", 4));
+  hub_->Publish(MakeEvent("hosts/h1", 5));
+
+  EXPECT_THAT(ReadEvents(stream, 2), ElementsAre("hosts/h1:4", "hosts/h1:5"));
+}
+
+TEST_F(EventHubTest, HistoryOfALogThatTheHubHasNotHeardOfYetIsWaitedFor) {
+  history_.Add(MakeEvent("hosts/h1", 1, "2"));
+  hub_->SetHead("hosts/h1", {"1", 7});
+  Stream stream;
+  Start(stream, std::nullopt, true);
+  while (history_.reads() == 0) absl::SleepFor(absl::Milliseconds(1));
+  loop_.PostAndWait([] {});
+  loop_.PostAndWait([] {});
+  EXPECT_EQ(history_.reads(), 1);
+
+  hub_->SetHead("hosts/h1", {"2", 1});
+
+  EXPECT_THAT(ReadEvents(stream, 1), ElementsAre("hosts/h1:1"));
+}
+
+TEST_F(EventHubTest, LogThatBeginsAnewWhileItIsReadIsReadAgain) {
+  for (int i = 1; i <= 3; ++i) history_.Add(MakeEvent("hosts/h1", i));
+  hub_->SetHead("hosts/h1", {"1", 3});
+  history_.SetHook([this] {
+    history_.Lose("hosts/h1", 3);
+    history_.Add(MakeEvent("hosts/h1", 4, "2"));
+    hub_->SetHead("hosts/h1", {"2", 4});
+  });
+  Stream stream;
+
+  Start(stream, std::nullopt, true);
+
+  EXPECT_THAT(ReadEvents(stream, 1), ElementsAre("hosts/h1:4"));
+}
+
 TEST_F(EventHubTest, WatchUntilNowEndsWithAMarkOfItsEnd) {
   Happen(1, 3);
   Stream stream;
